@@ -1,0 +1,38 @@
+"""Speech recognition with recurrent networks: from audio files to text, on any machine.
+
+Example:
+    >>> import speechrnn
+    >>> speechrnn.load().transcribe("clip.wav").text  # doctest: +SKIP
+    'ONE TWO THREE'
+"""
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from speechrnn.errors import SpeechRNNError
+
+if TYPE_CHECKING:
+    from speechrnn.runtime import Transcriber
+
+__all__ = ["SpeechRNNError", "__version__", "load"]
+__version__ = "0.1.0"
+
+
+def load(model: str | PathLike[str] | None = None, *, threads: int | None = None) -> "Transcriber":
+    """Load a model that turns audio into text.
+
+    ONNX Runtime is imported here and not with the package, so that ``import speechrnn`` takes no time.
+
+    Args:
+        model: Name of a model that ships with speechrnn, a model file (.onnx) or a training checkpoint
+            (.ckpt, exported once and kept); ``an4`` when not given.
+        threads: Processor threads to use; the physical cores, at most 4, when not given.
+
+    Raises:
+        ModelFileError: If there is no such model, or the file is not one.
+        CheckpointError: If a checkpoint cannot be exported.
+        ConfigError: If ``threads`` is below 1.
+    """
+    from speechrnn.runtime import Transcriber
+
+    return Transcriber(model, threads=threads)

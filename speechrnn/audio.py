@@ -1,0 +1,215 @@
+"""Audio of any usual kind to a waveform: one loader for everything, and it says what it changes."""
+
+import io
+import logging
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from speechrnn.errors import AudioError
+
+Source: TypeAlias = str | PathLike[str] | bytes | BinaryIO | NDArray[Any]
+Waveform: TypeAlias = NDArray[np.float32]
+
+logger = logging.getLogger("speechrnn")
+
+MAX_CHANNELS = 8
+UNKNOWN_SIZE = 0x7FFF_0000  # data sizes from here on, and 0, are what writers to a pipe put for "unknown"
+OGG_END_OF_STREAM = 0x04
+INSTALL_FFMPEG = "install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)"
+
+
+def load_audio(
+    source: Source,
+    *,
+    sample_rate: int,
+    source_rate: int | None = None,
+    channel: Literal["mean"] | int = "mean",
+) -> Waveform:
+    """Load one clip.
+
+    wav, flac, ogg, opus and mp3 are read by libsndfile, m4a and aac by ffmpeg where it is installed. That a
+    clip is resampled or mixed down is said once for each kind, through the logger ``speechrnn``.
+
+    Args:
+        source: Path, bytes of a file, open binary file, or array (samples,) or (samples, channels) of int16,
+            int32 or floats in [-1, 1].
+        sample_rate: Rate wanted, Hz.
+        source_rate: Rate of an array, Hz; files say theirs themselves.
+        channel: ``mean`` of all channels, or one of them, counted from 0.
+
+    Returns:
+        (samples,) float32 in [-1, 1].
+
+    Raises:
+        AudioError: Naming the file and what is wrong with it: missing, not audio, truncated, empty, samples
+            that are no numbers, too many channels, a channel it has not, an array without a rate.
+    """
+    name = source_name(source)
+    if isinstance(source, np.ndarray):
+        samples, rate = check_array(source, source_rate, name)
+    else:
+        samples, rate = read_samples(source, name)
+    check_samples(samples, name)
+    waveform = pick_channel(samples, channel, name)
+    if rate != sample_rate:
+        say_resampling(rate, sample_rate)
+        waveform = soxr.resample(waveform, rate, sample_rate)
+    if not len(waveform):
+        raise AudioError(f"{name}: {len(samples)} samples at {rate} Hz are less than one at {sample_rate} Hz")
+    return np.ascontiguousarray(waveform, dtype=np.float32)
+
+
+def source_name(source: Source) -> str:
+    """Name a source in messages."""
+    if isinstance(source, str | PathLike):
+        return os.fspath(source)
+    if isinstance(source, bytes):
+        return f"audio of {len(source)} bytes"
+    if isinstance(source, np.ndarray):
+        return f"array of shape {source.shape}"
+    return str(getattr(source, "name", "audio stream"))
+
+
+def check_array(samples: NDArray[Any], rate: int | None, name: str) -> tuple[NDArray[Any], int]:
+    """Bring an array to (samples, channels) floats; errors as ``load_audio``."""
+    if rate is None:
+        raise AudioError(f"{name}: an array needs its sample rate")
+    if rate <= 0:
+        raise AudioError(f"{name}: sample rate must be > 0 Hz, got {rate}")
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"{name}: must be (samples,) or (samples, channels)")
+    if samples.dtype in (np.int16, np.int32):
+        samples = samples / -float(np.iinfo(samples.dtype).min)
+    elif not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(f"{name}: samples must be int16, int32 or float, got {samples.dtype}")
+    return samples.reshape(len(samples), -1).astype(np.float32), rate
+
+
+def read_samples(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> tuple[NDArray[Any], int]:
+    """Read a file: (samples, channels) float32 and its rate; errors as ``load_audio``."""
+    data = read_bytes(source, name)
+    if not data:
+        raise AudioError(f"{name}: is empty (0 bytes)")
+    if is_mp4_or_aac(data):
+        data = convert_with_ffmpeg(data, name)
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            check_whole(data, len(samples), file, name)
+            return samples, file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{name}: not audio that can be read, or truncated: {error.error_string}") from error
+
+
+def read_bytes(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> bytes:
+    """Read a file whole; errors as ``load_audio``."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes() if isinstance(source, str | PathLike) else source.read()
+    except FileNotFoundError:
+        raise AudioError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise AudioError(f"{name}: is a folder, not an audio file") from None
+    except (OSError, ValueError) as error:  # ValueError: a closed file, a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{name}: cannot be read: {reason}") from error
+
+
+def check_whole(data: bytes, num_read: int, file: soundfile.SoundFile, name: str) -> None:
+    """Refuse a file that ends before its header says.
+
+    Raises:
+        AudioError: With what the header promises and what is there.
+    """
+    promised = re.search(r"^data *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if promised and int(promised[2]) < int(promised[1]) < UNKNOWN_SIZE:
+        raise AudioError(f"{name}: truncated: {promised[2]} bytes of samples where {promised[1]} should be")
+    if num_read < file.frames:
+        raise AudioError(f"{name}: truncated: {num_read} samples can be read of {file.frames}")
+    if data.startswith(b"OggS") and not data[data.rfind(b"OggS") + 5 :][:1] >= bytes([OGG_END_OF_STREAM]):
+        logger.warning("%s: has no end-of-stream mark; the file may be truncated", name)
+
+
+def is_mp4_or_aac(data: bytes) -> bool:
+    """Tell whether a file is one that libsndfile cannot read but ffmpeg can: MP4 (m4a) or ADTS (aac)."""
+    return data[4:8] == b"ftyp" or (data[0] == 0xFF and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"))
+
+
+def convert_with_ffmpeg(data: bytes, name: str) -> bytes:
+    """Turn an m4a or aac file into wav; errors as ``load_audio``."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise AudioError(f"{name}: m4a and aac are read with ffmpeg, which is not there; {INSTALL_FFMPEG}")
+    with tempfile.TemporaryDirectory() as folder:  # MP4 cannot be read from a pipe: its index may come last
+        path = Path(folder) / "audio"
+        path.write_bytes(data)
+        command = [ffmpeg, "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn"]
+        command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
+        done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise AudioError(f"{name}: ffmpeg cannot read it: {lines[-1]}")
+    return done.stdout
+
+
+def check_samples(samples: NDArray[Any], name: str) -> None:
+    """Refuse clips with no samples, too many channels or samples that are no numbers; as ``load_audio``."""
+    num_samples, num_channels = samples.shape
+    if not num_samples:
+        raise AudioError(f"{name}: holds no samples (0 s)")
+    if not 1 <= num_channels <= MAX_CHANNELS:
+        raise AudioError(f"{name}: has {num_channels} channels; at most {MAX_CHANNELS} can be used")
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first = int(np.argmin(finite.all(axis=1)))
+        count = int((~finite).sum())
+        raise AudioError(f"{name}: {count} samples are NaN or infinite, the first at sample {first}")
+
+
+def pick_channel(samples: NDArray[Any], channel: Literal["mean"] | int, name: str) -> Waveform:
+    """Bring (samples, channels) down to (samples,); errors as ``load_audio``."""
+    num_channels = samples.shape[1]
+    if channel == "mean":
+        if num_channels > 1:
+            say_downmixing(num_channels)
+        mean: Waveform = samples.mean(axis=1, dtype=np.float32)
+        return mean
+    if not 0 <= channel < num_channels:
+        raise AudioError(f"{name}: has no channel {channel}; it has {num_channels}, counted from 0")
+    picked: Waveform = samples[:, channel]
+    return picked
+
+
+@lru_cache(maxsize=None)
+def say_resampling(source_rate: int, sample_rate: int) -> None:
+    """Say once that clips of a rate are resampled."""
+    if source_rate < sample_rate:
+        logger.warning(
+            "audio at %d Hz is resampled to the model's %d Hz; it holds nothing above %d Hz, "
+            "so expect worse accuracy than on audio recorded at %d Hz",
+            source_rate,
+            sample_rate,
+            source_rate // 2,
+            sample_rate,
+        )
+    else:
+        logger.warning("audio at %d Hz is resampled to the model's %d Hz", source_rate, sample_rate)
+
+
+@lru_cache(maxsize=None)
+def say_downmixing(num_channels: int) -> None:
+    """Say once that clips of several channels are mixed down."""
+    logger.warning("audio of %d channels is mixed down to their mean", num_channels)

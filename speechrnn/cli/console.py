@@ -1,0 +1,127 @@
+"""What the commands say on stderr: messages, notices and a progress bar that keep out of each other's way."""
+
+import logging
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, ClassVar, TextIO
+
+DELAY_S = 2.0
+REDRAW_S = 0.2
+BAR_WIDTH = 24
+CLEAR_LINE = "\r\x1b[K"
+
+
+class Progress:
+    """A progress bar on stderr: only on a terminal, and only on work that takes longer than 2 s.
+
+    Example:
+        >>> with Progress("transcribing", total=2) as progress:
+        ...     progress.advance()
+        ...     progress.advance()
+    """
+
+    active: ClassVar["Progress | None"] = None
+
+    def __init__(
+        self, label: str, *, total: int, stream: TextIO | None = None, delay_s: float = DELAY_S
+    ) -> None:
+        """Prepare a bar.
+
+        Args:
+            label: What is going on.
+            total: How many things there are to do.
+            stream: Where to draw; stderr when not given.
+            delay_s: Seconds of work before the bar appears.
+        """
+        self.label, self.total, self.num_done = label, total, 0
+        self.stream = sys.stderr if stream is None else stream
+        self.delay_s = delay_s
+        self._start = time.monotonic()
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._redraw, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        """Begin; the bar draws itself, also while the work is in native code."""
+        if self.stream.isatty():
+            Progress.active = self
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Remove the bar."""
+        Progress.active = None
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def advance(self) -> None:
+        """Count one thing as done."""
+        self.num_done += 1
+
+    def render(self, elapsed_s: float) -> str:
+        """Draw the bar as it stands ``elapsed_s`` after the start, in one line of the terminal."""
+        filled = BAR_WIDTH * self.num_done // max(self.total, 1)
+        minutes, seconds = divmod(int(elapsed_s), 60)
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        line = f"{self.label} [{bar}] {self.num_done}/{self.total}  {minutes}:{seconds:02}"
+        return line[: shutil.get_terminal_size().columns - 1]
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bar off the terminal while something else is written there."""
+        with self._lock:
+            self.stream.write(CLEAR_LINE)
+            self.stream.flush()
+            yield
+
+    def _redraw(self) -> None:
+        """Draw until told to stop, then wipe."""
+        wait_s = self.delay_s
+        while not self._stop.wait(wait_s):
+            with self._lock:
+                self.stream.write(f"\r{self.render(time.monotonic() - self._start)}\x1b[K")
+                self.stream.flush()
+            wait_s = REDRAW_S
+        with self.hidden():
+            pass
+
+
+def beside_progress() -> AbstractContextManager[Any]:
+    """Hide the progress bar, if there is one, while the block writes to the terminal."""
+    return Progress.active.hidden() if Progress.active else nullcontext()
+
+
+def say(message: str) -> None:
+    """Write a message to stderr."""
+    with beside_progress():
+        print(message, file=sys.stderr, flush=True)
+
+
+def put(line: str) -> None:
+    """Write a line of results to stdout, at once."""
+    with beside_progress():
+        print(line, flush=True)
+
+
+class Messages(logging.Handler):
+    """Write the package's notices as the command's messages."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one notice."""
+        say(f"speechrnn: {record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def messages_on_stderr() -> Iterator[None]:
+    """Route the package's notices through ``say`` while a command runs."""
+    logger, handler = logging.getLogger("speechrnn"), Messages(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

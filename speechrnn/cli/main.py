@@ -1,0 +1,183 @@
+"""The command ``speechrnn``: find the subcommand, import it alone, and say what goes wrong."""
+
+import argparse
+import codecs
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from speechrnn import __version__
+from speechrnn.cli.console import messages_on_stderr, say
+from speechrnn.errors import SpeechRNNError
+
+OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141  # the last two as shells count them
+
+TRAIN_EXTRA = 'pip install "speechrnn[train]"'
+TRAIN_PACKAGES = frozenset(
+    "torch torchaudio pytorch_lightning torchmetrics lhotse jsonargparse librosa tensorboard onnx".split()
+)
+
+
+class Command(NamedTuple):
+    """Where a command lives, and what it does in a line."""
+
+    module: str
+    summary: str
+
+
+USE: dict[str, Command] = {
+    "transcribe": Command("transcribe", "turn audio files into text"),
+    "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
+    "info": Command("info", "show what is in a model file or a checkpoint"),
+    "models": Command("models", "list the models that ship with speechrnn"),
+}
+TRAIN: dict[str, Command] = {
+    "prepare": Command("prepare", "make manifests from a folder, a table or a corpus"),
+    "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
+    "fit": Command("train", "train a model"),
+    "validate": Command("train", "measure a checkpoint on the development set"),
+    "test": Command("train", "measure a checkpoint on the test set"),
+    "predict": Command("train", "write a checkpoint's answers"),
+    "export": Command("export", "turn a checkpoint into a model file"),
+}
+COMMANDS = USE | TRAIN
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0: all good; 1: something failed, named on stderr; 2: usage; 130: interrupted; 141: nobody reads our output.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    accept_any_text()
+    with messages_on_stderr():
+        try:
+            status = dispatch(arguments)
+            sys.stdout.flush()
+            return status
+        except SpeechRNNError as error:
+            return fail(str(error))
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
+                raise
+            return fail(f"`speechrnn {arguments[0]}` needs {error.name}; install it with: {TRAIN_EXTRA}")
+        except KeyboardInterrupt:
+            say("speechrnn: interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:
+            discard_stdout()
+            return BROKEN_PIPE
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            return fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+
+
+def fail(message: str) -> int:
+    """Say an error."""
+    say(f"speechrnn: error: {message}")
+    return FAILED
+
+
+def discard_stdout() -> None:
+    """Send what is still unwritten nowhere, so that the interpreter does not complain at its end."""
+    with contextlib.suppress(OSError, ValueError):  # stdout may be no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def accept_any_text() -> None:
+    """Let stdout write what it cannot encode: file names come out as they went in, the rest escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Run the command that the first argument names."""
+    first = arguments[0] if arguments else ""
+    if first in ("-h", "--help"):
+        print(overview())
+        return OK
+    if first in ("-V", "--version"):
+        print(f"speechrnn {__version__}")
+        return OK
+    if first not in COMMANDS:
+        say(complaint(first) if first else overview())
+        return USAGE
+    module = importlib.import_module(f"speechrnn.cli.{COMMANDS[first].module}")
+    try:
+        if COMMANDS[first].module == "train":  # LightningCLI has a parser of its own
+            status: int = module.run(arguments)
+        else:
+            status = module.run(parse(module, first, arguments[1:]))
+    except SystemExit as stop:  # argparse, after help or a usage error
+        if not isinstance(stop.code, int | None):
+            raise
+        return stop.code or OK
+    return status
+
+
+def overview() -> str:
+    """Write the help, without importing any command."""
+    lines = [
+        "usage: speechrnn COMMAND ...",
+        "       speechrnn COMMAND --help",
+        "",
+        "Speech recognition with recurrent networks.",
+    ]
+    for title, commands in (("use a model", USE), ("make a model", TRAIN)):
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<11} {command.summary}" for name, command in commands.items()]
+    lines += ["", "options:", "  -h, --help     show this help", "  -V, --version  show the version"]
+    return "\n".join(lines)
+
+
+def complaint(word: str) -> str:
+    """Explain that ``word`` is no command, naming what may have been meant."""
+    nearest = difflib.get_close_matches(word, COMMANDS, n=1)
+    if nearest:
+        hint = f"did you mean `speechrnn {nearest[0]}`?"
+    elif Path(word).exists():
+        hint = f"did you mean `speechrnn transcribe {word}`?"
+    else:
+        hint = f"commands are {', '.join(COMMANDS)}"
+    kind = "option" if word.startswith("-") else "command"
+    return f"speechrnn: error: no {kind} {word!r}; {hint}"
+
+
+def parse(module: ModuleType, name: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command's arguments; ``--some_option`` is understood as ``--some-option``."""
+    parser = argparse.ArgumentParser(
+        prog=f"speechrnn {name}", description=sentence(COMMANDS[name].summary), allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    args, unknown = parser.parse_known_args(with_dashes(arguments))
+    if unknown:
+        known = [option for option in parser._option_string_actions if option.startswith("--")]
+        nearest = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        parser.error(f"unknown argument {unknown[0]!r}{hint}")
+    return args
+
+
+def sentence(summary: str) -> str:
+    """Make a sentence of a summary."""
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def with_dashes(arguments: Sequence[str]) -> list[str]:
+    """Spell the names of long options with dashes, up to a lone ``--``; values stay as they are."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    spelled = []
+    for argument in arguments[:end]:
+        name, equals, value = argument.partition("=")
+        is_option = name.startswith("--")
+        spelled.append(f"{name.replace('_', '-')}{equals}{value}" if is_option else argument)
+    return [*spelled, *arguments[end:]]

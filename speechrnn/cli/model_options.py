@@ -1,0 +1,38 @@
+"""The options of every command that runs a model."""
+
+import argparse
+
+from speechrnn.runtime import Transcriber
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model`` and ``--threads``."""
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="model file (.onnx), checkpoint (.ckpt) or name of a shipped model; default: an4",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive_count,
+        metavar="N",
+        help="processor threads; default: the physical cores, at most 4",
+    )
+
+
+def positive_count(text: str) -> int:
+    """Parse a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return int(text)
+
+
+def open_transcriber(args: argparse.Namespace) -> Transcriber:
+    """Open the model that the options name."""
+    return Transcriber(args.model, threads=args.threads)
+
+
+def introduce(transcriber: Transcriber) -> str:
+    """Name the model and what it can hear, in a line."""
+    return f"model {transcriber.name}: {transcriber.info.hears}"

@@ -1,0 +1,80 @@
+"""What every recipe's ``prepare.py`` asks and says on the command line."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechrnn.cli.console import Progress, messages_on_stderr, put, say
+from speechrnn.cli.main import INTERRUPTED, OK, TRAIN_EXTRA, TRAIN_PACKAGES, fail
+from speechrnn.errors import SpeechRNNError
+
+if TYPE_CHECKING:
+    from speechrnn.training.cuts import PreparedManifest
+
+SPLITS = ("train", "dev", "test")
+MEGABYTE = 1_000_000
+
+
+def recipe_parser(description: str, *, out: str, default_source: str) -> argparse.ArgumentParser:
+    """Make the parser that all recipes share.
+
+    Args:
+        description: What is prepared, in a sentence or a few.
+        out: Default of ``--out``.
+        default_source: What is taken when neither ``--source`` nor ``--download`` is given.
+    """
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    origin = parser.add_mutually_exclusive_group()
+    origin.add_argument(
+        "--source", metavar="DIR", type=Path, help=f"unpacked corpus; default: {default_source}"
+    )
+    origin.add_argument(
+        "--download", action="store_true", help="fetch the official release into OUT/release"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="OUT",
+        type=Path,
+        help=f"folder for train, dev and test.jsonl.gz; default: {out}",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing manifests")
+    parser.set_defaults(out=Path(out))
+    return parser
+
+
+def run_recipe(
+    args: argparse.Namespace, prepare: Callable[[argparse.Namespace], Sequence["PreparedManifest"]]
+) -> int:
+    """Run a recipe, sum up each manifest in a line, and return the exit status."""
+    with messages_on_stderr():
+        try:
+            # lhotse takes seconds to import; --help needs none
+            from speechrnn.training.cuts import refuse_existing, split_path
+
+            targets = [split_path(args.out, split) for split in SPLITS]
+            refuse_existing(targets, overwrite=args.overwrite)
+            for manifest in prepare(args):
+                put(str(manifest))
+            return OK
+        except SpeechRNNError as error:
+            return fail(str(error))
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
+                raise
+            return fail(f"recipes need {error.name}; install it with: {TRAIN_EXTRA}")
+        except KeyboardInterrupt:
+            say("speechrnn: interrupted")
+            return INTERRUPTED
+
+
+@contextmanager
+def megabytes(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a progress bar of megabytes; yields what ``download`` calls with the bytes."""
+    with Progress(f"{label}, MB", total=1) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.num_done, bar.total = done // MEGABYTE, (total or done) // MEGABYTE
+
+        yield show

@@ -1,0 +1,121 @@
+"""``speechrnn fit|validate|test|predict``: LightningCLI with this project's models, data and defaults."""
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from speechrnn.cli.config_errors import explain, keys_of_class
+from speechrnn.errors import CheckpointError, ConfigError
+from speechrnn.training.callbacks import DataWait, PredictionWriter, SaveInterrupted
+from speechrnn.training.classification_task import ClassificationTask
+from speechrnn.training.ctc_task import CTCTask
+from speechrnn.training.data import SpeechDataModule
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "default_root_dir": "exp",
+    "gradient_clip_val": 1.0,
+    # The batch plan shares batches among processes itself, and is drawn anew for each epoch.
+    "use_distributed_sampler": False,
+    "reload_dataloaders_every_n_epochs": 1,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 1,
+}
+CALLBACK_DEFAULTS: dict[str, Any] = {
+    "checkpoint.monitor": "val/error_rate",
+    "checkpoint.mode": "min",
+    "checkpoint.filename": "best",
+    "checkpoint.save_last": True,
+    "early_stopping.monitor": "val/error_rate",
+    "early_stopping.mode": "min",
+    "early_stopping.patience": 50,
+}
+TASKS = (CTCTask, ClassificationTask)
+
+
+class TrainingParser(LightningArgumentParser):
+    """LightningCLI's parser, whose errors are a line that names the nearest valid key."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the error and leave with status 2."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        keys = [action.dest for action in parser._actions]
+        keys += [key for task in TASKS for key in keys_of_class(task, "model")]
+        said = explain(message, keys, [task.__name__ for task in TASKS])
+        self.exit(2, f"speechrnn: error: {said}\n")
+
+
+def checkpoint_folder(root: str | None) -> str:
+    """Say where a run keeps its checkpoints."""
+    return str(Path(root or ".") / "checkpoints")
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI with checkpoints, early stopping and a watch on the data built in."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the callbacks that can be configured, and what one part takes from another."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults(CALLBACK_DEFAULTS)
+        root = "trainer.default_root_dir"
+        parser.link_arguments(root, "checkpoint.dirpath", compute_fn=checkpoint_folder)
+        parser.link_arguments("model.init_args.features.sample_rate", "data.sample_rate")
+
+    def before_instantiate_classes(self) -> None:
+        """Resolve ``--ckpt_path last|best``, and never train over the checkpoints of another run.
+
+        Raises:
+            CheckpointError: If that checkpoint is not there, or others would be overwritten.
+        """
+        config = self.config[self.subcommand]
+        folder = Path(config.checkpoint.dirpath)
+        if config.ckpt_path in ("last", "best"):
+            path = folder / f"{config.ckpt_path}.ckpt"
+            if not path.is_file():
+                raise CheckpointError(f"{path}: no such checkpoint; has this run been trained?")
+            config.ckpt_path = str(path)
+        elif config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+            raise CheckpointError(f"{config.ckpt_path}: no such checkpoint")
+        elif self.subcommand == "fit" and config.ckpt_path is None and any(folder.glob("*.ckpt")):
+            raise CheckpointError(
+                f"{folder} holds the checkpoints of an earlier run; go on with --ckpt_path last, "
+                "or keep it and choose another --trainer.default_root_dir"
+            )
+
+    def instantiate_classes(self) -> None:
+        """Build task, data and trainer.
+
+        Raises:
+            ConfigError: If a value is out of its range.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:  # jsonargparse's, around what the classes themselves said
+            raise ConfigError(explain(str(error), (), ())) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Make the trainer, with the callbacks that need no configuration."""
+        config = self.config_init[self.subcommand]
+        folder = config.checkpoint.dirpath
+        fixed: list[Callback] = [DataWait(), SaveInterrupted(folder), PredictionWriter()]
+        chosen = config.trainer.callbacks or []
+        return super().instantiate_trainer(callbacks=[*chosen, *fixed], **kwargs)
+
+
+def run(argv: list[str]) -> int:
+    """Run one of LightningCLI's subcommands; ``argv`` begins with it."""
+    # LightningCLI reads the command line itself, also in the processes that it launches.
+    sys.argv = ["speechrnn", *argv]
+    TrainingCLI(
+        pl.LightningModule,
+        SpeechDataModule,
+        subclass_mode_model=True,
+        seed_everything_default=0,
+        trainer_defaults=TRAINER_DEFAULTS,
+        parser_class=TrainingParser,
+    )
+    return 0

@@ -1,0 +1,143 @@
+"""An evaluation as text for the terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from speechrnn.evaluation.evaluate import LEVEL, Evaluation, Measure, UtteranceResult
+from speechrnn.metrics import MARKS, ClassificationCounts, align
+
+WIDTH = 80
+MOST_UTTERANCES = 20
+LABELS = ("   reference   ", "   hypothesis  ", "               ")
+UNITS = {"WER": "words", "CER": "characters", "accuracy": "clips"}
+
+
+def render_listing(
+    evaluation: Evaluation, *, most: int | None = MOST_UTTERANCES, width: int = WIDTH
+) -> str:
+    """Write reference beside hypothesis for each utterance, or for the ``most`` worst ones if there are more.
+
+    Words are aligned, and marked S (substituted), D (deleted) or I (inserted) where they differ.
+
+    Args:
+        evaluation: What ``evaluate`` returned.
+        most: Utterances to show at most; all when None.
+        width: Columns of the terminal.
+    """
+    utterances = choose(evaluation, most)
+    lines = []
+    if len(utterances) < len(evaluation.utterances):
+        lines = [f"The {len(utterances)} worst of {len(evaluation.utterances)} utterances:", ""]
+    if evaluation.task == "classification":
+        lines += label_rows(utterances)
+    else:
+        for utterance in utterances:
+            lines += [*transcript_rows(utterance, width), ""]
+    return "\n".join(lines).rstrip()
+
+
+def choose(evaluation: Evaluation, most: int | None) -> Sequence[UtteranceResult]:
+    """Choose what to show: everything in its order, or the worst first (of labels, the surest mistakes)."""
+    if most is None or len(evaluation.utterances) <= most:
+        return evaluation.utterances
+    wrong = sorted(
+        evaluation.utterances, key=lambda u: (u.words.errors, u.words.rate, u.confidence), reverse=True
+    )
+    return wrong[:most]
+
+
+def transcript_rows(utterance: UtteranceResult, width: int) -> Iterator[str]:
+    """Write an utterance's name, its verdict, and its aligned words, folded to ``width`` columns."""
+    errors, length = utterance.words.errors, utterance.words.reference_length
+    verdict = f"{count(errors, 'error')} in {count(length, 'word')}" if errors else "correct"
+    yield f"{utterance.id}  {verdict:>{max(0, width - len(utterance.id) - 2)}}"
+    for cells in fold(word_cells(utterance), width - len(LABELS[0])):
+        for label, row in zip(LABELS, zip(*cells, strict=True), strict=True):
+            text = " ".join(row).rstrip()
+            if text or label.strip():
+                yield f"{label}{text}".rstrip()
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number and its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def word_cells(utterance: UtteranceResult) -> list[tuple[str, str, str]]:
+    """Align the words: reference, hypothesis and mark, padded to the same width."""
+    cells = []
+    pairs = align(utterance.reference.split(), utterance.hypothesis.split())
+    for operation, reference, hypothesis in pairs:
+        width = max(len(reference or ""), len(hypothesis or ""))
+        words = (reference or "*" * width, hypothesis or "*" * width, MARKS[operation])
+        cells.append((words[0].ljust(width), words[1].ljust(width), words[2].ljust(width)))
+    return cells or [("(empty)", "(empty)", "")]
+
+
+def fold(cells: Sequence[tuple[str, str, str]], width: int) -> Iterator[list[tuple[str, str, str]]]:
+    """Cut a row of cells into rows of at most ``width`` columns, one cell at least in each."""
+    row: list[tuple[str, str, str]] = []
+    used = 0
+    for cell in cells:
+        if row and used + len(cell[0]) > width:
+            yield row
+            row, used = [], 0
+        row.append(cell)
+        used += len(cell[0]) + 1
+    if row:
+        yield row
+
+
+def label_rows(utterances: Sequence[UtteranceResult]) -> list[str]:
+    """Write one row for each clip: its label, the model's answer, and S where they differ."""
+    header = ("", "utterance", "reference", "hypothesis", "confidence")
+    rows = [
+        ("S" if u.words.errors else "", u.id, u.reference, u.hypothesis, f"{100 * u.confidence:.1f} %")
+        for u in utterances
+    ]
+    return table_rows([header, *rows])
+
+
+def table_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Line up columns, two spaces between them."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    padded = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return [row.rstrip() for row in padded]
+
+
+def class_rows(table: ClassificationCounts) -> list[str]:
+    """Write precision, recall and number of clips of each class."""
+    header = ("class", "precision", "recall", "clips")
+    rows = [
+        (c.label, f"{100 * c.precision:.1f} %", f"{100 * c.recall:.1f} %", str(c.support))
+        for c in table.classes
+    ]
+    return table_rows([header, *rows])
+
+
+def render_summary(evaluation: Evaluation) -> str:
+    """Write the measures with their intervals, and the per-class table of labels."""
+    num_utterances = count(len(evaluation.utterances), "utterance")
+    lines = [f"{evaluation.model} on {num_utterances}, {evaluation.duration_s:.1f} s of audio"]
+    if evaluation.failures:
+        lines.append(f"{count(len(evaluation.failures), 'utterance')} left out, see the errors")
+    if evaluation.table is not None:
+        lines += ["", *class_rows(evaluation.table), ""]
+    lines += [measure_row(measure) for measure in evaluation.measures]
+    over = num_utterances if evaluation.num_speakers is None else f"{evaluation.num_speakers} speakers"
+    legend = f"[ ] {100 * LEVEL:.0f} % bootstrap interval over {over}"
+    if evaluation.table is None:
+        legend += "; S substituted, D deleted, I inserted"
+    return "\n".join([*lines, legend])
+
+
+def measure_row(measure: Measure) -> str:
+    """Write one measure."""
+    low, high = 100 * measure.interval.low, 100 * measure.interval.high
+    row = (
+        f"{measure.name}  {100 * measure.value:.2f} %  [{low:.2f}, {high:.2f}]  "
+        f"{measure.numerator} of {measure.denominator} {UNITS[measure.name]}"
+    )
+    counts = measure.counts
+    if counts is None:
+        return row
+    return f"{row}: {counts.substitutions} S, {counts.deletions} D, {counts.insertions} I"

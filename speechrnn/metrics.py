@@ -1,0 +1,271 @@
+"""How wrong an answer is: alignment, word and character error rates, accuracy, and intervals for all of them.
+
+Counts are integers and add up; a rate is a ratio of sums, never a mean of rates. With an empty reference the
+rate is the number of insertions, and 0 if there is none, as in jiwer 4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechrnn.errors import ConfigError
+
+Operation = Literal["hit", "substitution", "deletion", "insertion"]
+Pair = tuple[Operation, str | None, str | None]
+NUM_RESAMPLES = 2_000
+MARKS = {"hit": "", "substitution": "S", "deletion": "D", "insertion": "I"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorCounts:
+    """Edits that lead from a reference to a hypothesis, over any number of utterances.
+
+    Example:
+        >>> word_errors("a b c", "a x c d").errors
+        2
+    """
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
+        """Add up two sets of counts."""
+        return ErrorCounts(
+            hits=self.hits + other.hits,
+            substitutions=self.substitutions + other.substitutions,
+            deletions=self.deletions + other.deletions,
+            insertions=self.insertions + other.insertions,
+        )
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def reference_length(self) -> int:
+        """Tokens of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors over reference length; the insertions themselves when the reference is empty."""
+        return self.errors / self.reference_length if self.reference_length else float(self.insertions)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a measure lies, given the utterances (or speakers) that happened to be drawn."""
+
+    low: float
+    high: float
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        """Write the interval in percent."""
+        return f"[{100 * self.low:.2f}, {100 * self.high:.2f}] %"
+
+
+def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the errors in words, split at white space."""
+    return count_errors(reference.split(), hypothesis.split())
+
+
+def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """Count the errors in characters, spaces included."""
+    return count_errors(reference, hypothesis)
+
+
+def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
+    """Count the edits of an alignment of two sequences of tokens."""
+    operations = [operation for operation, _, _ in align(reference, hypothesis)]
+    return ErrorCounts(
+        hits=operations.count("hit"),
+        substitutions=operations.count("substitution"),
+        deletions=operations.count("deletion"),
+        insertions=operations.count("insertion"),
+    )
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Pair, ...]:
+    """Align two sequences of tokens with the fewest edits (Levenshtein, 1966).
+
+    Among alignments with equally few edits the choice is fixed, but others' tools may choose another: the
+    number of errors is unique, its split into substitutions, deletions and insertions is not.
+
+    Returns:
+        (operation, reference token or None, hypothesis token or None), in order.
+    """
+    costs = edit_costs(reference, hypothesis)
+    pairs: list[Pair] = []
+    i, j = len(reference), len(hypothesis)
+    while i or j:
+        cost = costs[i, j]
+        if i and j and cost == costs[i - 1, j - 1] + (reference[i - 1] != hypothesis[j - 1]):
+            i, j = i - 1, j - 1
+            same = reference[i] == hypothesis[j]
+            pairs.append(("hit" if same else "substitution", reference[i], hypothesis[j]))
+        elif i and cost == costs[i - 1, j] + 1:
+            i -= 1
+            pairs.append(("deletion", reference[i], None))
+        else:
+            j -= 1
+            pairs.append(("insertion", None, hypothesis[j]))
+    return tuple(reversed(pairs))
+
+
+def edit_costs(reference: Sequence[str], hypothesis: Sequence[str]) -> NDArray[np.int64]:
+    """Compute the fewest edits between all beginnings: (len(reference) + 1, len(hypothesis) + 1)."""
+    numbers = {token: number for number, token in enumerate({*reference, *hypothesis})}
+    tokens = np.array([numbers[token] for token in hypothesis], dtype=np.int64)
+    columns = np.arange(len(hypothesis) + 1)
+    costs = np.empty((len(reference) + 1, len(hypothesis) + 1), dtype=np.int64)
+    costs[0] = columns
+    for row, token in enumerate(reference, start=1):
+        above = costs[row - 1] + 1
+        above[1:] = np.minimum(above[1:], costs[row - 1, :-1] + (tokens != numbers[token]))
+        # Insertions run along the row: the least of all cells to the left plus their distance.
+        costs[row] = np.minimum.accumulate(above - columns) + columns
+    return costs
+
+
+def format_alignment(pairs: Sequence[Pair]) -> str:
+    """Write an alignment as three lines: REF, HYP and the marks S, D, I beneath them.
+
+    Example:
+        >>> print(format_alignment(align(["go", "north"], ["no", "north", "east"])))
+        REF: go north ****
+        HYP: no north east
+             S        I
+    """
+    rows: list[list[str]] = [["REF:"], ["HYP:"], ["    "]]
+    for operation, reference, hypothesis in pairs:
+        width = max(len(reference or ""), len(hypothesis or ""))
+        cells = (reference or "*" * width, hypothesis or "*" * width, MARKS[operation])
+        for row, cell in zip(rows, cells, strict=True):
+            row.append(cell.ljust(width))
+    return "\n".join(" ".join(row).rstrip() for row in rows)
+
+
+def bootstrap_interval(
+    errors: ArrayLike,
+    totals: ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    level: float = 0.95,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Estimate the interval of a ratio of sums by the percentile bootstrap (Bisani and Ney, 2004).
+
+    Args:
+        errors: (n,) counts above the line, one an utterance.
+        totals: (n,) counts below it.
+        groups: Speaker of each utterance; speakers are then drawn instead of utterances, whose errors are
+            not independent.
+        level: Share of draws that the interval holds, in (0, 1).
+        num_resamples: Draws.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: If there is no utterance, the counts do not pair, or ``level`` is out of range.
+    """
+    counts = np.stack([np.asarray(errors, dtype=float), np.asarray(totals, dtype=float)], axis=-1)
+    if counts.ndim != 2 or not len(counts):
+        raise ConfigError(f"errors and totals must be (n,) with n > 0, got shape {counts.shape[:-1]}")
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be in (0, 1), got {level}")
+    if groups is not None:
+        counts = sum_groups(counts, groups)
+    draws = np.random.default_rng(seed).integers(len(counts), size=(num_resamples, len(counts)))
+    sums = np.stack([counts[:, column][draws].sum(axis=1) for column in (0, 1)])
+    rates = np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1), sums[0])
+    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level)
+
+
+def sum_groups(counts: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
+    """Add up (n, 2) counts by group."""
+    if len(groups) != len(counts):
+        raise ConfigError(f"groups must name {len(counts)} utterances, got {len(groups)}")
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.zeros((len(names), 2))
+    np.add.at(sums, index, counts)
+    return sums
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCounts:
+    """One class of a classification."""
+
+    label: str
+    hits: int
+    """Clips of the class that were called so."""
+    support: int
+    """Clips of the class."""
+    predicted: int
+    """Clips that were called so."""
+
+    @property
+    def recall(self) -> float:
+        """Share of the class that was found; 0 if there is none of it."""
+        return self.hits / self.support if self.support else 0.0
+
+    @property
+    def precision(self) -> float:
+        """Share of what was called so that is so; 0 if nothing was."""
+        return self.hits / self.predicted if self.predicted else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationCounts:
+    """How a set of clips was classified."""
+
+    labels: tuple[str, ...]
+    """All labels that occur, sorted."""
+    confusion: NDArray[np.int64]
+    """(labels, labels): rows are references, columns hypotheses."""
+
+    @property
+    def hits(self) -> int:
+        """Clips called right."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def total(self) -> int:
+        """All clips."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of clips called right; 0 if there is none."""
+        return self.hits / self.total if self.total else 0.0
+
+    @property
+    def classes(self) -> tuple[ClassCounts, ...]:
+        """The table, a row a class."""
+        hits = np.diag(self.confusion).tolist()
+        support, predicted = self.confusion.sum(1).tolist(), self.confusion.sum(0).tolist()
+        rows = zip(self.labels, hits, support, predicted, strict=True)
+        return tuple(ClassCounts(label=a, hits=b, support=c, predicted=d) for a, b, c, d in rows)
+
+
+def accuracy_table(references: Sequence[str], hypotheses: Sequence[str]) -> ClassificationCounts:
+    """Count how clips were classified.
+
+    Raises:
+        ConfigError: If there are not as many hypotheses as references.
+    """
+    if len(references) != len(hypotheses):
+        raise ConfigError(f"{len(references)} references, but {len(hypotheses)} hypotheses")
+    labels = tuple(sorted({*references, *hypotheses}))
+    numbers = {label: number for number, label in enumerate(labels)}
+    confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        confusion[numbers[reference], numbers[hypothesis]] += 1
+    return ClassificationCounts(labels=labels, confusion=confusion)

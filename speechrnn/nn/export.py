@@ -1,0 +1,468 @@
+"""A trained network as one ONNX file: waveform in, log probabilities out, front end inside.
+
+The network is small and fixed, so its graph is written down node by node from the weights. That spares users
+the torch exporters' bugs (packed recurrent layers, frozen time axes), and gives ONNX Runtime its own fused
+recurrent operators, which honour each utterance's length.
+"""
+
+import copy
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from speechrnn.errors import ModelFileError
+from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.nn.encoder import KERNEL_SIZE
+from speechrnn.nn.features import DELTA_REACH, VARIANCE_FLOOR
+from speechrnn.nn.heads import ClassificationHead, CTCHead
+from speechrnn.nn.model import SpeechModel
+from speechrnn.nn.recurrent import FrameLayerNorm, MaskedBatchNorm, RecurrentLayer
+from speechrnn.runtime.model_file import FORMAT_VERSION, ModelFile
+
+OPSET = 17
+TOLERANCE = 1e-4
+HALF_PRECISION_ABOVE = 256  # numbers; smaller tensors save nothing
+
+
+class Graph:
+    """An ONNX graph in the making: each ``add`` returns the name of the value it computes."""
+
+    def __init__(self, *, half: bool) -> None:
+        self.half = half
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.constants: dict[tuple[Any, ...], str] = {}
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node and return its output."""
+        name = f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, value: Any, dtype: type = np.int64) -> str:
+        """Return the name of a small constant, stored once."""
+        array = np.asarray(value, dtype=dtype)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.constants:
+            self.constants[key] = self.store(array)
+        return self.constants[key]
+
+    def weight(self, array: NDArray[np.float32] | torch.Tensor) -> str:
+        """Store a weight: in half precision where that was asked for and loses nothing, else in single.
+
+        It is computed with in single precision always.
+        """
+        if isinstance(array, torch.Tensor):
+            array = array.detach().cpu().numpy()
+        array = np.ascontiguousarray(array, dtype=np.float32)
+        if self.half and array.size > HALF_PRECISION_ABOVE:
+            halved = array.astype(np.float16)
+            if np.array_equal(halved.astype(np.float32), array):
+                return self.add("Cast", self.store(halved), to=TensorProto.FLOAT)
+        return self.store(array)
+
+    def store(self, array: NDArray[Any]) -> str:
+        """Store an array as an initializer."""
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+
+def export_checkpoint(
+    checkpoint: str | PathLike[str],
+    path: str | PathLike[str],
+    *,
+    half: bool = False,
+    card: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a checkpoint's network as a model file.
+
+    Args:
+        checkpoint: A training checkpoint.
+        path: The file to write; it appears only when it is whole and checked.
+        half: Store the weights in half precision, which halves the file. They are rounded once, here, and
+            the parity check is against the rounded network.
+        card: What the file says of itself: name, description, hears, data, licence, results, seed.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be read.
+        ModelFileError: If the file cannot be written, or does not compute what torch does.
+    """
+    return export_model(load_checkpoint(checkpoint), path, half=half, card=card)
+
+
+def export_model(
+    model: SpeechModel,
+    path: str | PathLike[str],
+    *,
+    half: bool = False,
+    card: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a network as a model file; as ``export_checkpoint``."""
+    path = Path(path)
+    model = copy.deepcopy(model).cpu().eval()
+    if half:
+        round_to_half(model)
+    proto = build_model(model, half=half, card=card or {})
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+        os.close(handle)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        onnx.save(proto, temporary)
+        check_parity(model, Path(temporary))
+        os.chmod(temporary, 0o666 & ~current_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def current_umask() -> int:
+    """Tell the process's umask, which can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def round_to_half(model: SpeechModel) -> None:
+    """Round the network's matrices to half precision, in place."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+def check_parity(model: SpeechModel, path: Path) -> None:
+    """Compare the file with torch on noise, alone and in a padded batch.
+
+    Raises:
+        ModelFileError: If any output differs by more than ``TOLERANCE``.
+    """
+    session = ModelFile(path)
+    sample_rate, n_fft = model.config.features.sample_rate, model.config.features.n_fft
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([n_fft, n_fft + sample_rate // 3, 2 * sample_rate + 17])
+    noise = 0.1 * torch.randn(len(lengths), int(lengths.max()), generator=generator)
+    noise *= torch.linspace(0, 1, noise.shape[1]).square()  # from silence to loud
+    batches = [(noise[i : i + 1, :n], lengths[i : i + 1]) for i, n in enumerate(lengths)]
+    for waveform, waveform_lengths in [*batches, (noise, lengths)]:
+        with torch.no_grad():
+            expected, expected_lengths = model(waveform, waveform_lengths)
+        log_probs, output_lengths = session.run(waveform.numpy(), waveform_lengths.numpy())
+        if log_probs.shape != expected.shape or output_lengths.tolist() != expected_lengths.tolist():
+            raise ModelFileError(f"{path}: exported shapes {log_probs.shape}, torch {expected.shape}")
+        difference = float(np.abs(log_probs - expected.numpy()).max())
+        if not difference <= TOLERANCE:
+            raise ModelFileError(
+                f"{path}: differs from torch by {difference:.1e} (> {TOLERANCE:.0e}) "
+                f"on clips of {waveform_lengths.tolist()} samples; not written"
+            )
+
+
+def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> onnx.ModelProto:
+    """Write the graph and its metadata."""
+    graph = Graph(half=half)
+    features, mask, lengths = add_features(graph, model)
+    features, lengths = add_subsampling(graph, model, features, mask, lengths)
+    encoded, mask = add_recurrent(graph, model, features, lengths)
+    add_head(graph, model, encoded, mask, lengths)
+    graph.nodes.append(helper.make_node("Identity", [lengths], ["output_lengths"]))
+    ctc = model.config.task == "ctc"
+    shape: list[str | int] = ["batch", "frames"] if ctc else ["batch"]
+    outputs = [
+        helper.make_tensor_value_info(
+            "log_probs", TensorProto.FLOAT, [*shape, len(model.config.vocabulary)]
+        ),
+        helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
+        helper.make_tensor_value_info("waveform_lengths", TensorProto.INT64, ["batch"]),
+    ]
+    proto = helper.make_model(
+        helper.make_graph(graph.nodes, "speechrnn", inputs, outputs, graph.initializers),
+        producer_name="speechrnn",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=8,
+    )
+    metadata = {
+        "speechrnn.format_version": str(FORMAT_VERSION),
+        "speechrnn.config": json.dumps(model.config.to_dict(), ensure_ascii=False),
+        "speechrnn.card": json.dumps(dict(card), ensure_ascii=False),
+    }
+    helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto)
+    return proto
+
+
+def add_features(graph: Graph, model: SpeechModel) -> tuple[str, str, str]:
+    """Add the front end; returns features (batch, time, n), mask (batch, time, 1) and lengths (batch,)."""
+    config = model.config.features
+    features = add_log_mel(graph, model)
+    if config.kind == "mfcc":
+        features = graph.add("MatMul", features, graph.weight(model.features.dct))
+    past_first = graph.add(
+        "Add", "waveform_lengths", graph.constant([config.hop_length - config.n_fft])
+    )
+    lengths = graph.add(
+        "Div", graph.add("Max", past_first, graph.constant([0])), graph.constant([config.hop_length])
+    )
+    if config.deltas:
+        features = add_deltas(graph, features, lengths, config.deltas)
+    mask = add_mask(graph, features, lengths)
+    return add_normalization(graph, model, features, mask, lengths), mask, lengths
+
+
+def add_log_mel(graph: Graph, model: SpeechModel) -> str:
+    """Add framing, window and Fourier transform as one strided convolution, then mel bands and log."""
+    config = model.config.features
+    waveform = graph.add("Unsqueeze", "waveform", graph.constant([1]))
+    if config.preemphasis > 0:
+        kernel = np.array([[[-config.preemphasis, 1.0]]], np.float32)
+        waveform = graph.add("Conv", waveform, graph.weight(kernel), pads=[1, 0])
+    kernel, left, right = fourier_kernel(model)
+    ends = [graph.constant([left]), graph.constant([-right if right else np.iinfo(np.int64).max])]
+    waveform = graph.add("Slice", waveform, *ends, graph.constant([2]))
+    spectrum = graph.add(
+        "Conv", waveform, graph.weight(kernel), strides=[config.hop_length]
+    )
+    # Real and imaginary parts are squared, then added up by the mel bands themselves.
+    bands = model.features.mel_bands.numpy()
+    both = np.concatenate([bands, bands]).T[:, :, None]
+    mel = graph.add("Conv", graph.add("Mul", spectrum, spectrum), graph.weight(both))
+    floored = graph.add("Add", mel, graph.constant(config.floor, np.float32))
+    return graph.add("Transpose", graph.add("Log", floored), perm=[0, 2, 1])
+
+
+def fourier_kernel(model: SpeechModel) -> tuple[NDArray[np.float32], int, int]:
+    """Make the windowed Fourier basis, (2 * bins, 1, win_length), and the samples cut off at both ends.
+
+    The window is zero outside its ``win_length`` middle samples of a frame, so the kernel covers only them.
+    """
+    config = model.config.features
+    left = (config.n_fft - config.win_length) // 2
+    right = config.n_fft - config.win_length - left
+    samples = np.arange(left, left + config.win_length)
+    bins = np.arange(config.n_fft // 2 + 1)[:, None]
+    # The product is reduced modulo n_fft as integers, so that the angle keeps all its digits.
+    angle = 2 * np.pi * ((bins * samples) % config.n_fft) / config.n_fft
+    window = model.features.window.double().numpy()[samples]
+    kernel = np.concatenate([np.cos(angle), np.sin(angle)]) * window
+    return kernel[:, None].astype(np.float32), left, right
+
+
+def add_deltas(graph: Graph, features: str, lengths: str, order: int) -> str:
+    """Append slopes, the first and last frame of each utterance repeated beyond its ends."""
+    last = graph.add("Max", graph.add("Sub", lengths, graph.constant([1])), graph.constant([0]))
+    last = graph.add("Unsqueeze", last, graph.constant([1, 2]))
+    time = graph.add("Unsqueeze", add_time(graph, features), graph.constant([0, 2]))
+
+    def shifted(values: str, offset: int) -> str:
+        moved = graph.add("Add", time, graph.constant(offset))
+        index = graph.add("Min", graph.add("Max", moved, graph.constant(0)), last)
+        index = graph.add("Expand", index, graph.add("Shape", values))
+        return graph.add("GatherElements", values, index, axis=1)
+
+    reach = range(1, DELTA_REACH + 1)
+    scale = 2 * sum(k * k for k in reach)
+    parts = [features]
+    for _ in range(order):
+        slopes = [
+            graph.add(
+                "Mul",
+                graph.add("Sub", shifted(parts[-1], k), shifted(parts[-1], -k)),
+                graph.constant(k / scale, np.float32),
+            )
+            for k in reach
+        ]
+        parts.append(graph.add("Sum", *slopes))
+    return graph.add("Concat", *parts, axis=2)
+
+
+def add_time(graph: Graph, values: str, axis: int = 1) -> str:
+    """Number the frames of values from 0."""
+    size = graph.add("Gather", graph.add("Shape", values), graph.constant(axis), axis=0)
+    return graph.add("Range", graph.constant(0), size, graph.constant(1))
+
+
+def add_mask(graph: Graph, values: str, lengths: str) -> str:
+    """Mark the real frames of (batch, time, n) values: (batch, time, 1) bool."""
+    column = graph.add("Unsqueeze", lengths, graph.constant([1]))
+    real = graph.add("Less", add_time(graph, values), column)
+    return graph.add("Unsqueeze", real, graph.constant([2]))
+
+
+def add_normalization(graph: Graph, model: SpeechModel, features: str, mask: str, lengths: str) -> str:
+    """Normalise mean and variance as configured, padding zeroed."""
+    zero = graph.constant(0.0, np.float32)
+    kind = model.config.features.normalization
+    if kind == "global":
+        scale = (model.features.variance + VARIANCE_FLOOR).rsqrt()
+        centred = graph.add("Sub", features, graph.weight(model.features.mean))
+        return graph.add("Where", mask, graph.add("Mul", centred, graph.weight(scale)), zero)
+    if kind == "none":
+        return graph.add("Where", mask, features, zero)
+    count = graph.add("Cast", graph.add("Max", lengths, graph.constant([1])), to=TensorProto.FLOAT)
+    count = graph.add("Unsqueeze", count, graph.constant([1, 2]))
+
+    def average(values: str) -> str:
+        return graph.add("Div", graph.add("ReduceSum", values, graph.constant([1])), count)
+
+    mean = average(graph.add("Where", mask, features, zero))
+    centred = graph.add("Where", mask, graph.add("Sub", features, mean), zero)
+    variance = average(graph.add("Mul", centred, centred))
+    floored = graph.add("Add", variance, graph.constant(VARIANCE_FLOOR, np.float32))
+    return graph.add("Div", centred, graph.add("Sqrt", floored))
+
+
+def add_subsampling(
+    graph: Graph, model: SpeechModel, features: str, mask: str, lengths: str
+) -> tuple[str, str]:
+    """Add the strided convolutions; returns (batch, time, n) and the new lengths."""
+    padding = KERNEL_SIZE // 2
+    for index, convolution in enumerate(model.encoder.subsampling.convolutions):
+        if index:
+            mask = add_mask(graph, features, lengths)
+            features = graph.add("Where", mask, features, graph.constant(0.0, np.float32))
+        channels_first = graph.add("Transpose", features, perm=[0, 2, 1])
+        weights = graph.weight(convolution.weight), graph.weight(convolution.bias)
+        convolved = graph.add(
+            "Conv", channels_first, *weights, strides=[2], pads=[padding, padding]
+        )
+        features = graph.add("Transpose", graph.add("Relu", convolved), perm=[0, 2, 1])
+        lengths = graph.add(
+            "Div", graph.add("Add", lengths, graph.constant([1])), graph.constant([2])
+        )
+    return features, lengths
+
+
+def add_recurrent(graph: Graph, model: SpeechModel, features: str, lengths: str) -> tuple[str, str]:
+    """Add the recurrent layers; returns encoded frames (batch, time, n), padding zeroed, and their mask."""
+    mask = add_mask(graph, features, lengths)
+    # The operators refuse a length of 0; such an utterance has no frame that anyone reads.
+    sequence_lens = graph.add("Max", lengths, graph.constant([1]))
+    sequence_lens = graph.add("Cast", sequence_lens, to=TensorProto.INT32)
+    values = graph.add("Transpose", features, perm=[1, 0, 2])
+    for layer in model.encoder.recurrent.layers:
+        assert isinstance(layer, RecurrentLayer)
+        values = add_layer(graph, model, layer, values, sequence_lens)
+    encoded = graph.add("Transpose", values, perm=[1, 0, 2])
+    return graph.add("Where", mask, encoded, graph.constant(0.0, np.float32)), mask
+
+
+def add_layer(
+    graph: Graph, model: SpeechModel, layer: RecurrentLayer, values: str, sequence_lens: str
+) -> str:
+    """Add one layer over (time, batch, n) values."""
+    config = model.config.encoder
+    cells = [layer.forward_cell, *([layer.backward_cell] if layer.backward_cell else [])]
+    attributes: dict[str, Any] = {"hidden_size": config.hidden_size}
+    attributes["direction"] = "bidirectional" if config.bidirectional else "forward"
+    if config.cell == "rnn":
+        attributes["activations"] = [config.nonlinearity.capitalize()] * len(cells)
+    if config.cell == "gru":
+        attributes["linear_before_reset"] = 1
+    kernels = [graph.weight(stacked) for stacked in stack_cells(cells, config.cell)]
+    output = graph.add(config.cell.upper(), values, *kernels, sequence_lens, **attributes)
+    output = graph.add("Transpose", output, perm=[0, 2, 1, 3])
+    width = len(cells) * config.hidden_size
+    output = graph.add("Reshape", output, graph.constant([0, 0, width]))
+    if layer.projection is not None:
+        output = add_linear(graph, layer.projection, output)
+    output = add_norm(graph, layer.norm, output)
+    return graph.add("Add", output, values) if layer.residual else output
+
+
+def stack_cells(cells: list[Any], kind: str) -> list[torch.Tensor]:
+    """Stack the directions' kernels W, R and biases B, gates in ONNX's order."""
+    order = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}[kind]
+
+    def gates(name: str) -> torch.Tensor:
+        kernels = [getattr(cell, name).detach() for cell in cells]
+        chunks = [kernel.chunk(len(order)) for kernel in kernels]
+        return torch.stack([torch.cat([chunk[gate] for gate in order]) for chunk in chunks])
+
+    biases = torch.cat([gates("bias_ih_l0"), gates("bias_hh_l0")], dim=1)
+    return [gates("weight_ih_l0"), gates("weight_hh_l0"), biases]
+
+
+def add_linear(graph: Graph, linear: Any, values: str) -> str:
+    """Add a linear map of the last dimension."""
+    product = graph.add("MatMul", values, graph.weight(linear.weight.detach().T))
+    return graph.add("Add", product, graph.weight(linear.bias))
+
+
+def add_norm(graph: Graph, norm: Any, values: str) -> str:
+    """Add the normalisation behind a layer."""
+    if isinstance(norm, FrameLayerNorm):
+        weights = graph.weight(norm.weight), graph.weight(norm.bias)
+        return graph.add("LayerNormalization", values, *weights, axis=-1, epsilon=norm.eps)
+    if isinstance(norm, MaskedBatchNorm):
+        scale = (norm.running_variance + norm.epsilon).rsqrt() * norm.weight
+        shift = norm.bias - norm.running_mean * scale
+        return graph.add("Add", graph.add("Mul", values, graph.weight(scale)), graph.weight(shift))
+    return values
+
+
+def add_head(graph: Graph, model: SpeechModel, encoded: str, mask: str, lengths: str) -> None:
+    """Add pooling where there is one, the output layer and the log softmax."""
+    head = model.head
+    assert isinstance(head, CTCHead | ClassificationHead)
+    if isinstance(head, ClassificationHead):
+        bidirectional = model.config.encoder.bidirectional
+        encoded = add_pooling(graph, head, encoded, mask, lengths, bidirectional=bidirectional)
+    logits = add_linear(graph, head.output, encoded)
+    graph.nodes.append(helper.make_node("LogSoftmax", [logits], ["log_probs"], axis=-1))
+
+
+def add_pooling(
+    graph: Graph,
+    head: ClassificationHead,
+    encoded: str,
+    mask: str,
+    lengths: str,
+    *,
+    bidirectional: bool,
+) -> str:
+    """Sum up each clip: (batch, time, n) to (batch, n)."""
+    lowest = graph.constant(-np.inf, np.float32)
+    time_axis = graph.constant([1])
+    at_least_one = graph.add("Max", lengths, graph.constant([1]))
+    if head.pooling == "mean":
+        count = graph.add("Cast", at_least_one, to=TensorProto.FLOAT)
+        total = graph.add("ReduceSum", encoded, time_axis, keepdims=0)
+        return graph.add("Div", total, graph.add("Unsqueeze", count, time_axis))
+    if head.pooling == "max":
+        return graph.add("ReduceMax", graph.add("Where", mask, encoded, lowest), axes=[1], keepdims=0)
+    if head.attention is not None:
+        scores = graph.add("Where", mask, add_linear(graph, head.attention, encoded), lowest)
+        weighted = graph.add("Mul", graph.add("Softmax", scores, axis=1), encoded)
+        return graph.add("ReduceSum", weighted, time_axis, keepdims=0)
+    final = graph.add("Sub", at_least_one, graph.constant([1]))
+    final = graph.add("GatherND", encoded, graph.add("Unsqueeze", final, time_axis), batch_dims=1)
+    if not bidirectional:
+        return final
+    first = graph.add("Gather", encoded, graph.constant(0), axis=1)
+    from_final = np.arange(head.output.in_features) < head.forward_size
+    parts = [
+        graph.add("Mul", values, graph.weight(kept.astype(np.float32)))
+        for values, kept in ((final, from_final), (first, ~from_final))
+    ]
+    return graph.add("Add", *parts)

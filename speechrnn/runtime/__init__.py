@@ -1,0 +1,7 @@
+"""The model at work: model files and transcription with ONNX Runtime, without torch."""
+
+from speechrnn.runtime.model_file import ModelFile, ModelInfo
+from speechrnn.runtime.model_registry import find_model, shipped_models
+from speechrnn.runtime.transcriber import Transcriber, Transcription
+
+__all__ = ["ModelFile", "ModelInfo", "Transcriber", "Transcription", "find_model", "shipped_models"]

@@ -1,0 +1,260 @@
+"""The model file: one ONNX file that also says what it hears and how its answers are read."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import ArrayLike, NDArray
+
+from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
+from speechrnn.text import Vocabulary
+
+FORMAT_VERSION = "1"
+VERSION_KEY = "speechrnn.format_version"
+CONFIG_KEY = "speechrnn.config"
+CARD_KEY = "speechrnn.card"
+INPUTS = ["waveform", "waveform_lengths"]
+OUTPUTS = ["log_probs", "output_lengths"]
+MOST_THREADS = 4  # small recurrent networks gain nothing from more
+SILENT = 4  # ONNX Runtime's log level "fatal": everything else reaches us as an exception
+MOST_NAMED_LABELS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a model file says of itself."""
+
+    path: Path
+    """The file."""
+    format_version: str
+    """Version of the metadata's layout."""
+    task: Literal["ctc", "classification"]
+    """Whether it writes text, or picks one label for a clip."""
+    vocabulary: Vocabulary
+    """What it can write."""
+    sample_rate: int
+    """Rate of the waveform that it hears, Hz."""
+    n_fft: int
+    """Samples in one window; no clip may be shorter."""
+    config: Mapping[str, Any]
+    """The whole configuration as plain data: task, features, encoder, head, vocabulary."""
+    card: Mapping[str, str]
+    """The model card: any of name, description, hears, data, licence, results, seed."""
+
+    @property
+    def name(self) -> str:
+        """The card's name, or else the file's."""
+        return self.card.get("name") or self.path.stem
+
+    @property
+    def hears(self) -> str:
+        """What the model can hear, in a phrase."""
+        tokens = self.vocabulary.tokens
+        if self.card.get("hears"):
+            return self.card["hears"]
+        if self.task == "ctc":
+            return f"text of {len(tokens)} different {self.vocabulary.unit}s"
+        dots = ", …" if len(tokens) > MOST_NAMED_LABELS else ""
+        return f"one of {len(tokens)} labels: {', '.join(tokens[:MOST_NAMED_LABELS])}{dots}"
+
+    def check_length(self, num_samples: int, name: str) -> None:
+        """Check that a clip is not shorter than one window.
+
+        Raises:
+            AudioError: Naming the clip, its duration and the shortest one possible.
+        """
+        if num_samples < self.n_fft:
+            raise AudioError(
+                f"{name}: {num_samples / self.sample_rate:.3f} s is too short; "
+                f"the model needs at least {self.n_fft / self.sample_rate:.3f} s"
+            )
+
+
+class ModelFile:
+    """A model file, open and ready to run."""
+
+    def __init__(
+        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "auto"
+    ) -> None:
+        """Open a model file.
+
+        Args:
+            path: The file, as ``speechrnn export`` writes it.
+            threads: Processor threads to use, >= 1; the physical cores, at most 4, when not given.
+            device: ``auto`` (a GPU if this ONNX Runtime can use one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+        Raises:
+            ModelFileError: If the file is missing, not ONNX, not of speechrnn, of another format version
+                or damaged.
+            ConfigError: If ``threads`` is below 1, or the device does not exist.
+        """
+        self.path = Path(path)
+        self._session = open_session(self.path, threads=threads, device=device)
+        self.info = read_info(self.path, self._session.get_modelmeta().custom_metadata_map)
+        check_signature(self.path, self._session)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file in hexadecimal; computed when first asked for."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def run(
+        self, waveform: NDArray[np.float32], waveform_lengths: ArrayLike
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Compute log probabilities of a batch.
+
+        Args:
+            waveform: (batch, samples) in [-1, 1] at the model's rate, padded at the end; batch >= 1.
+            waveform_lengths: (batch,) samples of each clip.
+
+        Returns:
+            log_probs, (batch, frames, len(vocabulary)) for CTC or (batch, labels) for classification, and
+            output_lengths (batch,) int64 frames; frames behind a clip's length hold nothing of meaning.
+
+        Raises:
+            AudioError: If a clip is shorter than one window.
+            ModelFileError: If ONNX Runtime cannot compute it.
+        """
+        lengths = np.asarray(waveform_lengths, dtype=np.int64)
+        for index, length in enumerate(lengths):
+            self.info.check_length(int(length), f"clip {index} of the batch")
+        inputs = dict(zip(INPUTS, (np.asarray(waveform, dtype=np.float32), lengths), strict=True))
+        try:
+            log_probs, output_lengths = self._session.run(OUTPUTS, inputs)
+        except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            raise ModelFileError(
+                f"{self.path}: failed on a batch of shape {np.shape(waveform)}: {reason_of(error)}"
+            ) from error
+        return log_probs, output_lengths
+
+
+def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:
+    """Open an ONNX Runtime session; errors as ``ModelFile``."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = default_threads() if threads is None else check_threads(threads)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = SILENT
+    providers = choose_providers(device)
+    try:
+        with path.open("rb"):  # ONNX Runtime would not say why it cannot
+            pass
+        return onnxruntime.InferenceSession(path, options, providers=providers)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such model file") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        raise ModelFileError(f"{path}: not a whole ONNX file: {reason_of(error)}") from error
+
+
+def check_threads(threads: int) -> int:
+    """Refuse fewer than one thread with a ``ConfigError``."""
+    if threads < 1:
+        raise ConfigError(f"threads must be >= 1, got {threads}")
+    return threads
+
+
+def default_threads() -> int:
+    """Count the physical cores that this process may use; at most ``MOST_THREADS``."""
+    available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    cores: set[str] = set()
+    for cpu in available:
+        try:  # hyper-threads of one core list the same siblings
+            cores.add(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/core_cpus_list").read_text())
+        except OSError:
+            return min(len(available), MOST_THREADS)
+        if len(cores) == MOST_THREADS:
+            break
+    return len(cores)
+
+
+def choose_providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    """Translate a device into ONNX Runtime's execution providers, in order of preference.
+
+    Raises:
+        ConfigError: If there is no such device, or this ONNX Runtime cannot use it.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if kind == "cuda" and not has_cuda:
+        raise ConfigError(f"device {device}: this ONNX Runtime has no CUDA; pip install onnxruntime-gpu")
+    if kind == "cpu" or not has_cuda:
+        return ["CPUExecutionProvider"]
+    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+
+
+def reason_of(error: Exception) -> str:
+    """Take the first line of ONNX Runtime's message, without its code and its echo of the path."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].rpartition(" failed:")[2]
+
+
+def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    """Read what an ONNX file's metadata says of the model.
+
+    Raises:
+        ModelFileError: If the file is not one of speechrnn, of another format version, or damaged.
+    """
+    version = metadata.get(VERSION_KEY)
+    if version is None:
+        raise ModelFileError(
+            f"{path}: an ONNX file, but not one that speechrnn wrote; make one with `speechrnn export`"
+        )
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: model file format {version}, this speechrnn reads format {FORMAT_VERSION}; "
+            "use the speechrnn that wrote it, or export the model again"
+        )
+    try:
+        return parse_info(path, version, metadata)
+    except KeyError as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error} is missing") from error
+    except (SpeechRNNError, ValueError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error}") from error
+
+
+def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelInfo:
+    """Parse metadata; whatever is wrong with it comes out as the exception that it causes."""
+    config = json.loads(metadata[CONFIG_KEY])
+    card = json.loads(metadata.get(CARD_KEY, "{}"))
+    vocabulary = Vocabulary.from_dict(config["vocabulary"])
+    task, features = config["task"], config["features"]
+    if task not in ("ctc", "classification"):
+        raise ValueError(f"task must be ctc or classification, got {task!r}")
+    if (vocabulary.unit == "label") != (task == "classification"):
+        raise ValueError(f"a vocabulary of {vocabulary.unit}s does not go with the task {task}")
+    sizes = {key: features[key] for key in ("sample_rate", "n_fft")}
+    for key, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"features.{key} must be a whole number > 0, got {size!r}")
+    return ModelInfo(
+        path=path,
+        format_version=version,
+        task=task,
+        vocabulary=vocabulary,
+        config=config,
+        card={key: str(value) for key, value in card.items() if value is not None},
+        **sizes,
+    )
+
+
+def check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
+    """Refuse a graph whose inputs or outputs are not the ones that we run, with a ``ModelFileError``."""
+    inputs = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+    if inputs != INPUTS or outputs != OUTPUTS:
+        raise ModelFileError(
+            f"{path}: damaged: it maps {', '.join(inputs)} to {', '.join(outputs)}, "
+            f"not {', '.join(INPUTS)} to {', '.join(OUTPUTS)}"
+        )

@@ -1,0 +1,41 @@
+"""The models that ship inside the package, found by name."""
+
+from os import PathLike
+from pathlib import Path
+
+from speechrnn.errors import ModelFileError
+
+DEFAULT_MODEL = "an4"
+MODELS_FOLDER = Path(__file__).parent.parent / "models"
+
+
+def shipped_models() -> dict[str, Path]:
+    """List the models that ship with speechrnn: name to model file, in order of name."""
+    return {path.stem: path for path in sorted(MODELS_FOLDER.glob("*.onnx"))}
+
+
+def find_model(model: str | PathLike[str] | None = None) -> Path:
+    """Find a model file or checkpoint by the name of a shipped model or by its path.
+
+    Args:
+        model: A name without a suffix, or a path; the default model when not given. Where a file of a
+            shipped model's name exists in the working folder, write ``./name`` for the file.
+
+    Raises:
+        ModelFileError: If there is neither a shipped model nor a file of that name.
+    """
+    shipped = shipped_models()
+    name = DEFAULT_MODEL if model is None else str(model)
+    if name in shipped:
+        return shipped[name]
+    if model is None:
+        raise ModelFileError(
+            f"the model {DEFAULT_MODEL!r} is missing from this installation of speechrnn; "
+            "name a model file with -m, or install speechrnn again"
+        )
+    path = Path(model)
+    if not path.exists():
+        raise ModelFileError(
+            f"{path}: no such model file; models that ship with speechrnn: {', '.join(shipped) or 'none'}"
+        )
+    return path

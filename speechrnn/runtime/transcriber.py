@@ -1,0 +1,281 @@
+"""The transcriber: audio of any kind in, text out."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Source, Waveform, load_audio, source_name
+from speechrnn.decoding import Hypothesis, greedy_decode
+from speechrnn.errors import SpeechRNNError
+from speechrnn.runtime.checkpoint_cache import exported_checkpoint
+from speechrnn.runtime.model_file import ModelFile, ModelInfo
+from speechrnn.runtime.model_registry import find_model
+from speechrnn.text import Vocabulary
+
+logger = logging.getLogger("speechrnn")
+
+LazySource: TypeAlias = Source | Callable[[], Source]
+SourceT = TypeVar("SourceT", bound=Source)
+Channel: TypeAlias = Literal["mean"] | int
+
+MAX_BATCH_S = 60.0  # padded seconds in one run of the model
+WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcription:
+    """What a model heard in one clip."""
+
+    text: str
+    """The text, or the label of a keyword model; empty if the model heard nothing."""
+    confidence: float
+    """How sure the model is, in [0, 1]: mean over tokens, or the probability of the label."""
+    duration_s: float
+    """Length of the clip, seconds."""
+    source: str
+    """Path of the audio file; of anything else, what it was."""
+    hypothesis: Hypothesis = field(repr=False)
+    """The decoder's whole answer: tokens, their frames and the log probability of the path."""
+
+
+class Clip(NamedTuple):
+    """A waveform at the model's rate, and its name for messages."""
+
+    name: str
+    waveform: Waveform
+
+
+class Transcriber:
+    """Turn audio into text with one model.
+
+    Example:
+        >>> from speechrnn import load
+        >>> load().transcribe(["a.wav", "b.flac"])  # doctest: +SKIP
+        [Transcription(text='ONE', …), Transcription(text='TWO', …)]
+    """
+
+    def __init__(
+        self,
+        model: str | PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: Name of a model that ships with speechrnn, a model file or a training checkpoint (.ckpt,
+                exported once and kept); ``an4`` when not given.
+            threads: Processor threads, >= 1; the physical cores, at most 4, when not given.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+        Raises:
+            ModelFileError: If there is no such model, or the file is not one.
+            CheckpointError: If a checkpoint cannot be exported.
+            ConfigError: If ``threads`` is below 1, or the device does not exist.
+        """
+        path = find_model(model)
+        is_checkpoint = path.suffix == ".ckpt"
+        self.model = ModelFile(
+            exported_checkpoint(path) if is_checkpoint else path, threads=threads, device=device
+        )
+        self.name = self.info.card.get("name") or path.stem
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model says of itself."""
+        return self.model.info
+
+    @overload
+    def transcribe(
+        self, audio: Source, sample_rate: int | None = None, *, channel: Channel = "mean"
+    ) -> Transcription: ...
+
+    @overload
+    def transcribe(
+        self,
+        audio: list[SourceT] | tuple[SourceT, ...],
+        sample_rate: int | None = None,
+        *,
+        channel: Channel = "mean",
+    ) -> list[Transcription]: ...
+
+    def transcribe(
+        self,
+        audio: Source | list[SourceT] | tuple[SourceT, ...],
+        sample_rate: int | None = None,
+        *,
+        channel: Channel = "mean",
+    ) -> Transcription | list[Transcription]:
+        """Transcribe one clip, or several at once.
+
+        Args:
+            audio: Path, bytes of a file, open binary file, or array (samples,) or (samples, channels) of
+                int16, int32 or float; or a list of them.
+            sample_rate: Rate of arrays, Hz; files say theirs themselves.
+            channel: Which channel to hear: the ``mean`` of all, or one by number from 0.
+
+        Returns:
+            The transcription; for a list a list in the same order. Text does not depend on what else is in
+            the list. A clip in which the model heard nothing has an empty text, and a warning says so.
+
+        Raises:
+            AudioError: If a clip cannot be read or is too short.
+            ModelFileError: If the model cannot compute it.
+        """
+        if isinstance(audio, list | tuple):
+            return self._transcribe_all(audio, sample_rate, channel)
+        (result,) = self._transcribe_all([audio], sample_rate, channel)
+        return result
+
+    def _transcribe_all(
+        self, sources: Sequence[Source], sample_rate: int | None, channel: Channel
+    ) -> list[Transcription]:
+        """Transcribe clips, or raise the first error."""
+        results = []
+        answers = self.transcribe_each(sources, sample_rate, channel=channel)
+        for number, (source, answer) in enumerate(zip(sources, answers, strict=True), start=1):
+            if isinstance(answer, SpeechRNNError):
+                named = isinstance(source, str | PathLike) or len(sources) == 1
+                raise answer if named else type(answer)(f"audio {number}: {answer}")
+            warn_if_nothing_heard(answer, answer.source)
+            results.append(answer)
+        return results
+
+    def transcribe_each(
+        self,
+        sources: Iterable[LazySource],
+        sample_rate: int | None = None,
+        *,
+        channel: Channel = "mean",
+    ) -> Iterator[Transcription | SpeechRNNError]:
+        """Transcribe many clips, yielding for each in turn its transcription, or the error that it met.
+
+        Clips are read ahead for ``WINDOW_S`` seconds and sorted by length into batches, so memory stays
+        bounded by that and the longest clip.
+
+        Args:
+            sources: As the ``audio`` of ``transcribe``; or functions that return such.
+            sample_rate: Rate of arrays, Hz.
+            channel: As for ``transcribe``.
+        """
+        loaded = (self._load(source, sample_rate, channel) for source in sources)
+        for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
+            yield from self._transcribe_window(window)
+
+    def _load(
+        self, source: LazySource, sample_rate: int | None, channel: Channel
+    ) -> Clip | SpeechRNNError:
+        """Load one source at the model's rate, or return what is wrong with it."""
+        try:
+            audio = source() if callable(source) else source
+            name = source_name(audio)
+            waveform = load_audio(
+                audio,
+                sample_rate=self.info.sample_rate,
+                source_rate=sample_rate,
+                channel=channel,
+            )
+            self.info.check_length(len(waveform), name)
+        except SpeechRNNError as error:
+            return error
+        return Clip(name, waveform)
+
+    def _transcribe_window(
+        self, window: Sequence[Clip | SpeechRNNError]
+    ) -> list[Transcription | SpeechRNNError]:
+        """Transcribe the clips that were read ahead, each result in its place."""
+        results: dict[int, Transcription | SpeechRNNError] = {}
+        lengths = {i: len(clip.waveform) for i, clip in enumerate(window) if isinstance(clip, Clip)}
+        for batch in split_batches(lengths, MAX_BATCH_S * self.info.sample_rate):
+            clips = [clip for clip in (window[i] for i in batch) if isinstance(clip, Clip)]
+            results.update(zip(batch, self._transcribe_batch(clips), strict=True))
+        return [clip if isinstance(clip, SpeechRNNError) else results[i] for i, clip in enumerate(window)]
+
+    def _transcribe_batch(self, clips: Sequence[Clip]) -> Sequence[Transcription | SpeechRNNError]:
+        """Run the model once."""
+        try:
+            log_probs, output_lengths = self.model.run(*pad([clip.waveform for clip in clips]))
+            hypotheses = self._decode(log_probs, output_lengths)
+        except SpeechRNNError as error:
+            return [error] * len(clips)
+        return [
+            Transcription(
+                text=hypothesis.text,
+                confidence=hypothesis.confidence,
+                duration_s=len(clip.waveform) / self.info.sample_rate,
+                source=clip.name,
+                hypothesis=hypothesis,
+            )
+            for clip, hypothesis in zip(clips, hypotheses, strict=True)
+        ]
+
+    def _decode(
+        self, log_probs: NDArray[np.float32], output_lengths: NDArray[np.int64]
+    ) -> list[Hypothesis]:
+        """Read the model's answers, as its task says."""
+        if self.info.task == "ctc":
+            return greedy_decode(log_probs, output_lengths, self.info.vocabulary)
+        return pick_labels(log_probs, self.info.vocabulary)
+
+
+def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
+    """Say so when a model gave no token at all."""
+    if not transcription.hypothesis.tokens:
+        logger.warning("%s: heard nothing in %.1f s", name, transcription.duration_s)
+
+
+def split_windows(
+    clips: Iterable[Clip | SpeechRNNError], max_samples: float
+) -> Iterator[list[Clip | SpeechRNNError]]:
+    """Cut a stream of clips into runs that end as soon as they hold ``max_samples``."""
+    window: list[Clip | SpeechRNNError] = []
+    num_samples = 0
+    for clip in clips:
+        window.append(clip)
+        num_samples += len(clip.waveform) if isinstance(clip, Clip) else 0
+        if num_samples >= max_samples:
+            yield window
+            window, num_samples = [], 0
+    if window:
+        yield window
+
+
+def split_batches(lengths: dict[int, int], max_samples: float) -> Iterator[list[int]]:
+    """Group keys by length, so that no padded batch of several clips holds more than ``max_samples``."""
+    batch: list[int] = []
+    for key in sorted(lengths, key=lambda key: lengths[key]):
+        if batch and (len(batch) + 1) * lengths[key] > max_samples:
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch
+
+
+def pad(waveforms: Sequence[Waveform]) -> tuple[Waveform, NDArray[np.int64]]:
+    """Stack waveforms into (batch, samples), zeros behind the shorter ones, with their lengths (batch,)."""
+    lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
+    padded = np.zeros((len(waveforms), lengths.max()), dtype=np.float32)
+    for row, waveform in zip(padded, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return padded, lengths
+
+
+def pick_labels(log_probs: NDArray[np.float32], vocabulary: Vocabulary) -> list[Hypothesis]:
+    """Pick the most probable label of each clip from log_probs (batch, labels)."""
+    return [
+        Hypothesis(
+            text=vocabulary.tokens[label],
+            tokens=(label,),
+            frames=(0,),
+            log_prob=float(row[label]),
+            confidence=min(1.0, float(np.exp(row[label]))),
+        )
+        for row, label in zip(log_probs, np.argmax(log_probs, axis=1).tolist(), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Training with Lightning on data from Lhotse. Needs the ``train`` extra."""

@@ -1,0 +1,146 @@
+"""Keyword classification: training a classifier of clips and counting its errors."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation
+from speechrnn.nn.checkpoint import checkpoint_entry
+from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelConfig
+from speechrnn.nn.model import SpeechModel
+from speechrnn.text import Vocabulary
+from speechrnn.training import preflight
+from speechrnn.training.data import SpeechBatch, SpeechDataModule
+from speechrnn.training.optimization import OptimizationConfig, make_optimizer
+from speechrnn.training.results import UtteranceResult, finish_test
+from speechrnn.training.share import Share
+
+
+class ClassificationTask(pl.LightningModule):
+    """Train a recurrent encoder with a pooling head to name the keyword of a clip."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        features: FeatureConfig = FeatureConfig(),
+        encoder: EncoderConfig = EncoderConfig(),
+        head: HeadConfig = HeadConfig(),
+        augmentation: AugmentationConfig = AugmentationConfig(),
+        optimization: OptimizationConfig = OptimizationConfig(),
+        label_smoothing: float = 0.0,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            vocabulary: The labels, unit ``label``.
+            features: From waveform to features.
+            encoder: Subsampling and recurrent layers.
+            head: Pooling.
+            augmentation: Changes to training batches.
+            optimization: AdamW and its schedule.
+            label_smoothing: Probability spread over all labels, 0 to below 1.
+        """
+        super().__init__()
+        self.config = ModelConfig(
+            task="classification",
+            vocabulary=vocabulary,
+            features=features,
+            encoder=encoder,
+            head=head,
+        )
+        self.model = SpeechModel(self.config)
+        self.optimization = optimization
+        self.label_smoothing = label_smoothing
+        self.waveform_augmentation = WaveformAugmentation(augmentation)
+        self.spec_augment = SpecAugment(augmentation)
+        self.label_errors = Share()
+        self.results: list[UtteranceResult] = []
+
+    def setup(self, stage: str) -> None:
+        """Check the manifests against the labels before any time is spent on them."""
+        preflight.check_manifests(self.data_module(), self.config, stage)
+
+    def on_fit_start(self) -> None:
+        """Measure the training set's features where they are to be normalised by them."""
+        preflight.set_global_statistics(self.model.features, self.data_module(), self.device)
+
+    def data_module(self) -> SpeechDataModule:
+        """Return the data that the trainer was given."""
+        data: SpeechDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
+        """Compute the loss of an augmented batch."""
+        waveform = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
+        features, input_lengths = self.model.features(*waveform)
+        features = self.spec_augment(features, input_lengths)
+        log_probs, _ = self.model.classify_frames(features, input_lengths)
+        # Log probabilities are their own log softmax, so cross entropy takes them as logits.
+        loss = F.cross_entropy(
+            log_probs, self.targets(batch), label_smoothing=self.label_smoothing
+        )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.texts))
+        return loss
+
+    def targets(self, batch: SpeechBatch) -> Tensor:
+        """Look up the labels' ids, (batch,)."""
+        vocabulary = self.config.vocabulary
+        pairs = zip(batch.texts, batch.utterances, strict=True)
+        ids = [vocabulary.encode(text, name)[0] for text, name in pairs]
+        return torch.tensor(ids, device=batch.waveform.device)
+
+    def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
+        """Count a batch's errors."""
+        log_probs, _ = self.model(batch.waveform, batch.waveform_lengths)
+        targets = self.targets(batch)
+        loss = F.nll_loss(log_probs, targets)
+        self.log("val/loss", loss, batch_size=len(targets), sync_dist=True)
+        self.label_errors.update(int((log_probs.argmax(-1) != targets).sum()), len(targets))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the error rate; accuracy is what it lacks to 1."""
+        self.log("val/error_rate", self.label_errors, prog_bar=True)
+        self.log("val/accuracy", 1 - self.label_errors.compute())
+
+    def test_step(self, batch: SpeechBatch, batch_idx: int) -> None:
+        """Classify a batch and keep each clip's result."""
+        for prediction, text in zip(self.predict_step(batch, batch_idx), batch.texts, strict=True):
+            reference = self.config.vocabulary.normalize(text)
+            hypothesis = prediction["hypothesis"]
+            speaker = batch.speakers[batch.utterances.index(prediction["utterance"])]
+            self.results.append(
+                UtteranceResult(
+                    prediction["utterance"],
+                    speaker,
+                    reference,
+                    hypothesis,
+                    int(hypothesis != reference),
+                    1,
+                )
+            )
+
+    def on_test_epoch_end(self) -> None:
+        """Report the error rate over all processes, with its interval."""
+        finish_test(self, self.results, name="error_rate", title="error rate (1 - accuracy)")
+        self.results = []
+
+    def predict_step(self, batch: SpeechBatch, batch_idx: int) -> list[dict[str, str]]:
+        """Classify a batch."""
+        log_probs, _ = self.model(batch.waveform, batch.waveform_lengths)
+        labels = [self.config.vocabulary.decode([index]) for index in log_probs.argmax(-1).tolist()]
+        return [
+            {"utterance": name, "hypothesis": label}
+            for name, label in zip(batch.utterances, labels, strict=True)
+        ]
+
+    def configure_optimizers(self) -> Any:
+        """Make optimizer and schedule."""
+        steps = self.trainer.estimated_stepping_batches
+        return make_optimizer(self.model, self.optimization, steps)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the checkpoint a model."""
+        checkpoint.update(speechrnn=checkpoint_entry(self.config))

@@ -1,0 +1,278 @@
+"""Lhotse manifests to padded batches."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lhotse import CutSet
+from lhotse.cut import Cut
+from lhotse.dataset import DynamicBucketingSampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from speechrnn.audio import load_audio
+from speechrnn.errors import AudioError, ManifestError
+from speechrnn.nn.config import require
+
+
+class SpeechBatch(NamedTuple):
+    """A padded batch of utterances."""
+
+    waveform: Tensor
+    """(batch, samples) in [-1, 1], zero-padded at the end."""
+    waveform_lengths: Tensor
+    """(batch,) int64 samples."""
+    texts: list[str]
+    """Transcripts or labels."""
+    utterances: list[str]
+    """Names, for messages and results."""
+    speakers: list[str]
+    """Speakers; empty where unknown."""
+
+
+class Utterances(Dataset[SpeechBatch]):
+    """A dataset whose index is a batch of cuts and whose item is the batch itself."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+
+    def __getitem__(self, cuts: CutSet) -> SpeechBatch:
+        """Load and pad one batch."""
+        waveforms = [load_cut(cut, self.sample_rate) for cut in cuts]
+        lengths = [len(waveform) for waveform in waveforms]
+        padded = np.zeros((len(waveforms), max(lengths)), dtype=np.float32)
+        for row, waveform in zip(padded, waveforms, strict=True):
+            row[: len(waveform)] = waveform
+        return SpeechBatch(
+            torch.from_numpy(padded),
+            torch.tensor(lengths, dtype=torch.int64),
+            [cut_text(cut) for cut in cuts],
+            [cut.id for cut in cuts],
+            [cut_speaker(cut) for cut in cuts],
+        )
+
+
+def load_cut(cut: Cut, sample_rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Load a cut's waveform at ``sample_rate``.
+
+    Raises:
+        AudioError: Naming the cut and its file, if it cannot be read.
+    """
+    try:
+        samples = cut.load_audio()
+    except Exception as error:  # lhotse's backends each raise their own
+        raise AudioError(f"utterance {cut.id!r}: cannot read {cut_source(cut)}: {error}") from error
+    return load_audio(np.ascontiguousarray(samples.T), sample_rate=sample_rate, source_rate=cut.sampling_rate)
+
+
+def cut_source(cut: Cut) -> str:
+    """Name the file behind a cut."""
+    sources = cut.recording.sources if cut.has_recording else []
+    return ", ".join(str(source.source)[:200] for source in sources if source.type != "memory") or "audio"
+
+
+def cut_text(cut: Cut) -> str:
+    """Join the texts of a cut's supervisions."""
+    return " ".join(s.text for s in cut.supervisions if s.text)
+
+
+def cut_speaker(cut: Cut) -> str:
+    """Name the speaker of a cut, or nobody."""
+    return next((s.speaker for s in cut.supervisions if s.speaker), "")
+
+
+class BatchPlan(Sampler[CutSet]):
+    """The batches of one epoch, all drawn beforehand from Lhotse's dynamic bucketing.
+
+    Drawn from ``(seed, epoch)`` alone, a plan is the same after a resume and on every rank. Each utterance
+    comes exactly once, and all ranks get the same number of batches, so that none waits for another.
+    """
+
+    def __init__(
+        self,
+        cuts: CutSet,
+        *,
+        max_batch_s: float,
+        num_buckets: int,
+        seed: int,
+        epoch: int = 0,
+        shuffle: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        buckets = max(2, min(num_buckets, sum(1 for _ in cuts) // 2))
+        sampler = DynamicBucketingSampler(
+            cuts,
+            max_duration=max_batch_s,
+            num_buckets=buckets,
+            shuffle=shuffle,
+            seed=seed,
+            world_size=1,
+            rank=0,
+        )
+        sampler.set_epoch(epoch)
+        self.batches = split_evenly(list(sampler), world_size)[rank::world_size]
+        self.num_done = 0
+
+    def __len__(self) -> int:
+        """Count the batches of the whole epoch."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[CutSet]:
+        """Yield the batches that are not done yet."""
+        return iter(self.batches[self.num_done :])
+
+
+def split_evenly(batches: Sequence[CutSet], world_size: int) -> list[CutSet]:
+    """Halve the largest batches until their number is a multiple of ``world_size``.
+
+    Raises:
+        ManifestError: If there are fewer utterances than that takes.
+    """
+    even = list(batches)
+    while len(even) % world_size:
+        largest = max(range(len(even)), key=lambda index: len(even[index]))
+        if len(even[largest]) < 2:
+            raise ManifestError(
+                f"{len(even)} utterances cannot be shared by {world_size} processes; use fewer devices"
+            )
+        first, second = even[largest].split(2)
+        even[largest : largest + 1] = [first, second]
+    return even
+
+
+class SpeechDataModule(pl.LightningDataModule):
+    """Train, dev and test manifests of a prepared folder, as batches of about equal length in seconds."""
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        sample_rate: int = 16_000,
+        train: str = "train.jsonl.gz",
+        dev: str = "dev.jsonl.gz",
+        test: str = "test.jsonl.gz",
+        predict: str = "test.jsonl.gz",
+        max_batch_s: float = 60.0,
+        num_buckets: int = 10,
+        num_workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        """Set up the data; nothing is read yet.
+
+        Args:
+            root: Folder of the manifests, as ``speechrnn prepare`` or a recipe's ``prepare.py`` writes it.
+            sample_rate: Rate in Hz at which the model hears; taken from ``model.features.sample_rate``.
+            train: Manifest (Lhotse cuts) to train on, relative to ``root``.
+            dev: Manifest for validation.
+            test: Manifest for ``speechrnn test``.
+            predict: Manifest for ``speechrnn predict``.
+            max_batch_s: Seconds of audio in a batch, > 0.
+            num_buckets: Lengths are sorted into this many buckets, >= 1.
+            num_workers: Processes that load audio; 0 loads it in the training process.
+            seed: Of the order of batches; with the epoch it fixes the order completely.
+        """
+        super().__init__()
+        require(max_batch_s > 0, "data.max_batch_s", max_batch_s, "> 0")
+        require(num_buckets > 0, "data.num_buckets", num_buckets, "> 0")
+        require(num_workers >= 0, "data.num_workers", num_workers, ">= 0")
+        self.root = Path(root)
+        self.manifests = {"train": train, "dev": dev, "test": test, "predict": predict}
+        self.sample_rate = sample_rate
+        self.max_batch_s = max_batch_s
+        self.num_buckets = num_buckets
+        self.num_workers = num_workers
+        self.seed = seed
+        self.resumed = {"epoch": -1, "num_done": 0}
+
+    def cuts(self, split: str) -> CutSet:
+        """Open a split's manifest, lazily.
+
+        Raises:
+            ManifestError: If it is missing or holds no utterance.
+        """
+        path = self.root / self.manifests[split]
+        if not path.is_file():
+            raise ManifestError(
+                f"{path}: no such manifest; make it with the recipe's prepare.py or `speechrnn prepare`"
+            )
+        cuts = CutSet.from_jsonl_lazy(path)
+        try:
+            next(iter(cuts))
+        except StopIteration:
+            raise ManifestError(f"{path}: holds no utterance") from None
+        except Exception as error:  # not JSON, not gzip, not a cut
+            raise ManifestError(f"{path}: not a manifest of Lhotse cuts: {error}") from error
+        return cuts
+
+    def plan(self, split: str, *, epoch: int = 0, shuffle: bool = False) -> BatchPlan:
+        """Draw the batches of one epoch for this process."""
+        trainer = self.trainer
+        return BatchPlan(
+            self.cuts(split),
+            max_batch_s=self.max_batch_s,
+            num_buckets=self.num_buckets,
+            seed=self.seed,
+            epoch=epoch,
+            shuffle=shuffle,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+
+    def loader(self, plan: BatchPlan) -> DataLoader[SpeechBatch]:
+        """Make the loader of a plan."""
+        return DataLoader(
+            Utterances(self.sample_rate),
+            sampler=plan,
+            batch_size=None,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader[SpeechBatch]:
+        """Make the loader of the trainer's current epoch, behind the batches done before a resume."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        plan = self.plan("train", epoch=epoch, shuffle=True)
+        if epoch == self.resumed["epoch"]:
+            plan.num_done = self.resumed["num_done"] % len(plan)
+        return self.loader(plan)
+
+    def statistics_batches(self, num_batches: int) -> Iterator[SpeechBatch]:
+        """Yield up to ``num_batches`` training batches, the same ones on every process."""
+        plan = BatchPlan(
+            self.cuts("train"),
+            max_batch_s=self.max_batch_s,
+            num_buckets=self.num_buckets,
+            seed=self.seed,
+            shuffle=True,
+        )
+        plan.batches = plan.batches[:num_batches]
+        return iter(self.loader(plan))
+
+    def val_dataloader(self) -> DataLoader[SpeechBatch]:
+        """Make the loader of the dev set."""
+        return self.loader(self.plan("dev"))
+
+    def test_dataloader(self) -> DataLoader[SpeechBatch]:
+        """Make the loader of the test set."""
+        return self.loader(self.plan("test"))
+
+    def predict_dataloader(self) -> DataLoader[SpeechBatch]:
+        """Make the loader of the set to transcribe."""
+        return self.loader(self.plan("predict"))
+
+    def state_dict(self) -> dict[str, int]:
+        """Tell how far the epoch has come, for the checkpoint."""
+        if self.trainer is None:
+            return dict(self.resumed)
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        return {"epoch": self.trainer.current_epoch, "num_done": progress.completed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember how far the epoch had come."""
+        self.resumed = {"epoch": state_dict["epoch"], "num_done": state_dict["num_done"]}
+
+

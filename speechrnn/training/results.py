@@ -1,0 +1,71 @@
+"""What a test run leaves behind: a line an utterance, and a summary with its interval."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch.distributed
+
+from speechrnn.metrics import bootstrap_interval
+
+
+@dataclass(frozen=True)
+class UtteranceResult:
+    """One tested utterance."""
+
+    utterance: str
+    speaker: str
+    reference: str
+    hypothesis: str
+    errors: int
+    """Wrong words of a transcript, or 1 for a wrong label."""
+    total: int
+    """Words of the reference, or 1 for a label."""
+
+
+def gather_results(results: list[UtteranceResult]) -> list[UtteranceResult]:
+    """Bring the results of all processes together, each utterance once, sorted by name."""
+    gathered: list[list[UtteranceResult]] = [results]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        gathered = [[] for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather_object(gathered, results)
+    by_name = {result.utterance: result for part in gathered for result in part}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def summarize(results: Sequence[UtteranceResult], measure: str) -> str:
+    """Say the error rate with its 95 % bootstrap interval, over speakers where they are known."""
+    errors = [result.errors for result in results]
+    totals = [result.total for result in results]
+    speakers = [result.speaker for result in results]
+    groups = speakers if all(speakers) and len(set(speakers)) > 1 else None
+    interval = bootstrap_interval(errors, totals, groups=groups)
+    unit = f"{len(set(speakers))} speakers" if groups else f"{len(results)} utterances"
+    rate = sum(errors) / max(sum(totals), 1)
+    return (
+        f"{measure} {100 * rate:.2f} % [{100 * interval.low:.2f}, {100 * interval.high:.2f}] "
+        f"({sum(errors)} of {sum(totals)}; 95 % bootstrap over {unit})"
+    )
+
+
+def write_results(results: Sequence[UtteranceResult], path: Path) -> None:
+    """Write one JSON line an utterance."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def finish_test(
+    task: pl.LightningModule, results: list[UtteranceResult], *, name: str, title: str
+) -> None:
+    """Log, print and write the results of all processes at the end of a test."""
+    gathered = gather_results(results)
+    errors = sum(result.errors for result in gathered)
+    total = sum(result.total for result in gathered)
+    task.log(f"test/{name}", errors / max(total, 1), rank_zero_only=True)
+    if task.trainer.is_global_zero:
+        path = Path(task.trainer.log_dir or task.trainer.default_root_dir) / "test_results.jsonl"
+        write_results(gathered, path)
+        print(f"test: {summarize(gathered, title)}\ntest: each utterance in {path}")
