@@ -18,7 +18,9 @@ __all__ = ["SpeechRNNError", "__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(model: str | PathLike[str] | None = None, *, threads: int | None = None) -> "Transcriber":
+def load(
+    model: str | PathLike[str] | None = None, *, threads: int | None = None, device: str = "auto"
+) -> "Transcriber":
     """Load a model that turns audio into text.
 
     ONNX Runtime is imported here and not with the package, so that ``import speechrnn`` takes no time.
@@ -27,12 +29,13 @@ def load(model: str | PathLike[str] | None = None, *, threads: int | None = None
         model: Name of a model that ships with speechrnn, a model file (.onnx) or a training checkpoint
             (.ckpt, exported once and kept); ``an4`` when not given.
         threads: Processor threads to use; the physical cores, at most 4, when not given.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ModelFileError: If there is no such model, or the file is not one.
         CheckpointError: If a checkpoint cannot be exported.
-        ConfigError: If ``threads`` is below 1.
+        ConfigError: If ``threads`` is below 1, or the device does not exist.
     """
     from speechrnn.runtime import Transcriber
 
-    return Transcriber(model, threads=threads)
+    return Transcriber(model, threads=threads, device=device)

@@ -69,9 +69,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 SPEECH_COMMANDS_SPEAKER = re.compile(r"([^_]+)_nohash_\d+$")
 LIBRISPEECH_SPEAKER = re.compile(r"(\d+)-\d+-\d+$")
-NOISE_FOLDER = (
-    "_background_noise_"  # Speech Commands keeps its long noise recordings among the keywords
-)
+NOISE_FOLDER = "_background_noise_"  # Speech Commands keeps its long noise recordings among the keywords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +142,7 @@ def iter_manifest(
             raise found
         require_audio(found)
         if found.id in places:
-            raise ManifestError(
-                f"{found.place}: id {found.id!r} was already used at {places[found.id]}"
-            )
+            raise ManifestError(f"{found.place}: id {found.id!r} was already used at {places[found.id]}")
         places[found.id] = found.place
         yield found
     if not places:
@@ -258,9 +254,7 @@ def find_files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
 def name_tables(folder: Path) -> str:
     """Point at the manifests that lie in a folder which is none itself."""
     names = sorted(
-        path.name
-        for path in folder.iterdir()
-        if format_suffix(path) in (*TABLE_SUFFIXES, *JSON_SUFFIXES)
+        path.name for path in folder.iterdir() if format_suffix(path) in (*TABLE_SUFFIXES, *JSON_SUFFIXES)
     )
     return f"; give one of the manifests in it: {', '.join(names[:5])}" if names else ""
 
@@ -276,9 +270,7 @@ def read_sidecar(audio: Path, folder: Path) -> Utterance | ManifestError:
     try:
         text = " ".join(sidecar.read_text(encoding="utf-8-sig").split())
     except FileNotFoundError:
-        return ManifestError(
-            f"{audio}: has no transcript; write {sidecar.name} beside it (it may be empty)"
-        )
+        return ManifestError(f"{audio}: has no transcript; write {sidecar.name} beside it (it may be empty)")
     except (OSError, UnicodeDecodeError) as error:
         return ManifestError(f"{sidecar}: cannot be read as UTF-8 text: {error}")
     return Utterance(id=relative_id(audio, folder), audio=audio, text=text, place=str(audio))
@@ -291,18 +283,14 @@ def scan_transcript_lists(
     files: dict[Path, Path] = {}
     for path in audio:
         if files.setdefault(path.with_suffix(""), path) != path:
-            yield ManifestError(
-                f"{path}: has the same name as {files[path.with_suffix('')].name}; keep one"
-            )
+            yield ManifestError(f"{path}: has the same name as {files[path.with_suffix('')].name}; keep one")
     for transcript in transcripts:
         for number, line in numbered_lines(transcript):
             name, _, text = line.strip().partition(" ")
             place = f"{transcript}:{number}"
             found = files.pop(transcript.parent / name, None)
             if found is None:
-                yield ManifestError(
-                    f"{place}: there is no audio file {name}.* beside it, or it came before"
-                )
+                yield ManifestError(f"{place}: there is no audio file {name}.* beside it, or it came before")
                 continue
             speaker = first_group(LIBRISPEECH_SPEAKER, name)
             yield Utterance(id=name, audio=found, text=text.strip(), speaker=speaker, place=place)
@@ -330,9 +318,7 @@ def scan_labels(audio: Sequence[Path], folder: Path) -> Iterator[Utterance | Man
 def read_label(audio: Path, folder: Path) -> Utterance | ManifestError:
     """Take a keyword clip's label from its folder, and a Speech Commands speaker from its name."""
     if audio.parent.parent != folder:
-        return ManifestError(
-            f"{audio}: does not lie in a keyword's folder, {folder}/KEYWORD/{audio.name}"
-        )
+        return ManifestError(f"{audio}: does not lie in a keyword's folder, {folder}/KEYWORD/{audio.name}")
     return Utterance(
         id=relative_id(audio, folder),
         audio=audio,
@@ -409,9 +395,7 @@ def split_row(line: str, place: str, delimiter: str, *, wanted: int | None = Non
         raise ManifestError(f"{place}: {error}; is a quotation mark never closed?") from error
     cells = [cell.strip() for cell in rows[0]] if rows else []
     if wanted is not None and len(cells) != wanted:
-        raise ManifestError(
-            f"{place}: has {len(cells)} cells, the header {wanted}: {line.strip()[:80]!r}"
-        )
+        raise ManifestError(f"{place}: has {len(cells)} cells, the header {wanted}: {line.strip()[:80]!r}")
     return cells
 
 
@@ -423,9 +407,7 @@ def scan_json_lines(path: Path, root: Path) -> Iterator[Utterance | ManifestErro
             record = json.loads(line)
         except json.JSONDecodeError as error:
             reason = f"{error.msg} at column {error.colno}"
-            yield ManifestError(
-                f"{place}: is not one JSON object ({reason}): {line[:60].strip()!r}"
-            )
+            yield ManifestError(f"{place}: is not one JSON object ({reason}): {line[:60].strip()!r}")
             continue
         if not isinstance(record, dict):
             yield ManifestError(f"{place}: must be one JSON object, got {type(record).__name__}")
@@ -443,9 +425,7 @@ def scan_json_lines(path: Path, root: Path) -> Iterator[Utterance | ManifestErro
 # ---- Records ------------------------------------------------------------------------------------
 
 
-def parse_record(
-    record: Mapping[str, Any], place: str, root: Path
-) -> Iterator[Utterance | ManifestError]:
+def parse_record(record: Mapping[str, Any], place: str, root: Path) -> Iterator[Utterance | ManifestError]:
     """Make the utterance of a table's row or of NeMo's object, or the error that it has."""
     try:
         audio, text = required(record, "audio", place), required(record, "text", place)
@@ -458,13 +438,9 @@ def parse_record(
             text=text,
             speaker=optional_text(lookup(record, "speaker")),
             start_s=0.0 if is_absent(start) else number_of(start, "start", place, name),
-            duration_s=None
-            if is_absent(duration)
-            else number_of(duration, "duration", place, name),
+            duration_s=None if is_absent(duration) else number_of(duration, "duration", place, name),
             channel=channel_of(lookup(record, "channel"), place, name),
-            file_duration_s=float(duration)
-            if is_absent(start) and not is_absent(duration)
-            else None,
+            file_duration_s=float(duration) if is_absent(start) and not is_absent(duration) else None,
             place=place,
         )
     except ManifestError as error:
@@ -516,9 +492,7 @@ def number_of(value: Any, name: str, place: str, utterance: object) -> float:
     if math.isfinite(seconds) and (seconds > 0 or (seconds == 0 and name == "start")):
         return seconds
     least = ">= 0 s" if name == "start" else "> 0 s"
-    raise ManifestError(
-        f"{place}: {name} must be {least}, got {value!r} (utterance {str(utterance)!r})"
-    )
+    raise ManifestError(f"{place}: {name} must be {least}, got {value!r} (utterance {str(utterance)!r})")
 
 
 def channel_of(value: Any, place: str, utterance: object) -> int | None:
@@ -531,9 +505,7 @@ def channel_of(value: Any, place: str, utterance: object) -> int | None:
         return value[0] if isinstance(value, list) and len(value) == 1 else None
     if str(value).isdecimal():
         return int(value)
-    raise ManifestError(
-        f"{place}: channel must be 0 or more, got {value!r} (utterance {str(utterance)!r})"
-    )
+    raise ManifestError(f"{place}: channel must be 0 or more, got {value!r} (utterance {str(utterance)!r})")
 
 
 def default_id(audio: str, start: Any) -> str:
@@ -542,9 +514,7 @@ def default_id(audio: str, start: Any) -> str:
     return name if is_absent(start) else f"{name}@{start}"
 
 
-def parse_cut(
-    cut: Mapping[str, Any], place: str, root: Path
-) -> Iterator[Utterance | ManifestError]:
+def parse_cut(cut: Mapping[str, Any], place: str, root: Path) -> Iterator[Utterance | ManifestError]:
     """Make the utterances of a Lhotse cut: itself, or each of several supervisions."""
     supervisions = cut.get("supervisions") or [{}]
     try:

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+import tiny_model
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speechrnn.cli.main import main
 from speechrnn.errors import AudioError, ConfigError, ManifestError
 from speechrnn.manifest import Utterance, scan_manifest
+from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.config import EncoderConfig, FeatureConfig, ModelConfig
 from speechrnn.text import Vocabulary
 from speechrnn.training.check import (
@@ -35,9 +38,7 @@ RATE = 16_000
 FRAMES = FeatureConfig(n_fft=400, win_length=400, hop_length=160)
 
 
-def write_audio(
-    path: Path, num_samples: int = RATE, *, rate: int = RATE, channels: int = 1
-) -> Path:
+def write_audio(path: Path, num_samples: int = RATE, *, rate: int = RATE, channels: int = 1) -> Path:
     noise = np.random.default_rng(num_samples).uniform(-0.5, 0.5, (num_samples, channels))
     sf.write(path, noise, rate)
     return path
@@ -252,6 +253,18 @@ def test_an_mp3_that_is_cut_short_is_found_by_decoding_it(tmp_path: Path) -> Non
         probe_audio(audio, decode=True)
 
 
+def test_an_ogg_file_that_is_cut_between_two_pages_is_noted(tmp_path: Path) -> None:
+    audio = tmp_path / "a.ogg"
+    sf.write(audio, np.random.default_rng(0).uniform(-0.5, 0.5, 10 * RATE), RATE)
+    assert not probe_audio(audio, decode=True).lacks_end
+    whole = audio.read_bytes()
+    audio.write_bytes(whole[: whole.rindex(b"OggS")])
+    assert probe_audio(audio, decode=True).num_samples < 10 * RATE
+    report = check(utterance(audio))
+    assert (kinds(report), report.num_without_end) == ([], 1)
+    assert "in Ogg files without an end mark, perhaps cut short: 1" in format_report(report)
+
+
 def test_formats_that_libsndfile_does_not_know_come_with_a_cure(tmp_path: Path) -> None:
     audio = tmp_path / "a.m4a"
     audio.write_bytes(b"\0\0\0 ftypM4A " * 20)
@@ -280,9 +293,7 @@ def test_a_wav_file_written_to_a_pipe_is_not_taken_for_a_damaged_one(tmp_path: P
 
 @pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44_100, 2)])
 def test_rates_channels_and_lengths_are_told(rate: int, channels: int, tmp_path: Path) -> None:
-    facts = probe_audio(
-        write_audio(tmp_path / "a.wav", 3 * rate, rate=rate, channels=channels), decode=True
-    )
+    facts = probe_audio(write_audio(tmp_path / "a.wav", 3 * rate, rate=rate, channels=channels), decode=True)
     assert (facts.sample_rate, facts.num_channels, facts.duration_s) == (rate, channels, 3.0)
     assert not facts.is_silent
 
@@ -376,14 +387,18 @@ def test_lines_ids_and_audio_that_came_before_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_whole_file_is_the_same_audio_whether_its_duration_is_stated_or_not(tmp_path: Path) -> None:
+    audio = write_audio(tmp_path / "a.wav")
+    stated = utterance(audio, duration_s=1.0, file_duration_s=1.0)
+    assert kinds(check(stated, utterance(audio, id="v"))) == ["repeat"]
+
+
 def test_audio_in_two_manifests_is_found_but_ids_may_be_the_same(tmp_path: Path) -> None:
     audio = write_audio(tmp_path / "a.wav")
     other = write_audio(tmp_path / "b.wav")
     heard: dict[Any, str] = {}
     assert kinds(check(utterance(audio, place="train:1"), heard=heard)) == []
-    report = check(
-        utterance(audio, place="test:1"), utterance(other, id="v", place="test:2"), heard=heard
-    )
+    report = check(utterance(audio, place="test:1"), utterance(other, id="v", place="test:2"), heard=heard)
     assert kinds(report) == ["repeat"]
     assert "test:1: audio" in report.problems[0].message
     assert "was already used at train:1" in report.problems[0].message
@@ -454,7 +469,7 @@ def test_very_many_characters_are_shortened_to_the_most_frequent_and_the_rarest(
 
 @pytest.mark.parametrize(
     ("character", "shown"),
-    [("a", "a"), ("'", "'"), (" ", "' '"), ("\u00a0", r"'\xa0' U+00A0"), ("а", "'а' U+0430")],  # noqa: RUF001 a Cyrillic one
+    [("a", "a"), ("'", "'"), (" ", "' '"), ("\u00a0", r"'\xa0' U+00A0"), ("а", "'а' U+0430")],
 )
 def test_characters_that_look_alike_are_told_apart(character: str, shown: str) -> None:
     assert show_character(character) == shown
@@ -549,9 +564,7 @@ def test_a_missing_recipe_and_a_missing_yaml_package_are_said(
 # ---- Command ------------------------------------------------------------------------------------
 
 
-def test_the_command_exits_0_when_all_is_fine(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_exits_0_when_all_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_audio(tmp_path / "a.wav")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
@@ -599,24 +612,19 @@ def test_the_command_goes_on_behind_a_manifest_that_is_missing(
     assert out.endswith(f"note: {first} and {second} share 1 speakers: ann\n")
 
 
-def test_the_command_checks_against_a_model_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tiny_model = pytest.importorskip("tiny_model")
-    model = tiny_model.write_model(tmp_path / "tones.onnx")
+def test_the_command_checks_against_a_model_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    properties = tiny_model.metadata()
+    config = json.loads(properties["speechrnn.config"])
+    config["features"]["win_length"] = config["features"]["n_fft"]
+    properties["speechrnn.config"] = json.dumps(config)
+    model = tiny_model.write_model(tmp_path / "tones.onnx", properties=properties)
     write_audio(tmp_path / "a.wav")
     manifest = write_json(tmp_path / "x.jsonl", {"audio": "a.wav", "text": "abz"})
     assert main(["check", str(manifest), "-m", str(model)]) == 1
     assert "x.jsonl:1: not in the vocabulary: 'z' (1)" in capsys.readouterr().out
 
 
-def test_the_command_checks_against_a_checkpoint(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import torch
-
-    from speechrnn.nn.checkpoint import checkpoint_entry
-
+def test_the_command_checks_against_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "last.ckpt"
     torch.save({"speechrnn": checkpoint_entry(make_config()), "state_dict": {}}, path)
     write_audio(tmp_path / "a.wav")

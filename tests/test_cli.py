@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.tiny_model import SAMPLE_RATE, speak, write_model
+from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
-from speechrnn.cli import console, main as cli_main
+from speechrnn.cli import console
+from speechrnn.cli import main as cli_main
 from speechrnn.cli.console import Progress
 from speechrnn.cli.main import COMMANDS, main
 from speechrnn.runtime import model_registry
@@ -98,9 +101,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert f"usage: speechrnn {name}" in capsys.readouterr().out
 
 
-def test_an_unknown_option_names_the_nearest(
-    clips: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_option_names_the_nearest(clips: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcribe", clips[0], "--thread=2"]) == 2
     assert "unknown argument '--thread=2'; did you mean --threads?" in capsys.readouterr().err
 
@@ -176,9 +177,7 @@ def test_what_goes_wrong_is_said_on_stderr_with_its_status(
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError(name="speechrnn.cli.x"), ValueError("bug")])
-def test_our_own_mistakes_keep_their_traceback(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_our_own_mistakes_keep_their_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     raise_in_models(error, monkeypatch)
     with pytest.raises(type(error)):
         main(["models"])
@@ -189,9 +188,7 @@ def test_training_without_its_extra_says_how_to_install_it() -> None:
         "import sys; sys.modules.update(torch=None, pytorch_lightning=None)\n"
         "from speechrnn.cli.main import main; sys.exit(main(['fit']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=False, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=False, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("speechrnn: error: `speechrnn fit` needs ")
     assert done.stderr.endswith('; install it with: pip install "speechrnn[train]"\n')
@@ -240,9 +237,7 @@ def test_a_failed_file_is_named_and_the_rest_is_done(
     assert errors[3] == "speechrnn: 2 of 4 files failed"
 
 
-def test_one_failed_file_exits_with_1(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_failed_file_exits_with_1(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcribe", str(tmp_path / "gone.wav"), "-m", model]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -270,9 +265,7 @@ def test_a_dash_reads_standard_input(model: str, clips: list[str]) -> None:
 
 
 def test_a_dash_among_files_keeps_its_place(model: str, clips: list[str]) -> None:
-    done = run_process(
-        "transcribe", clips[0], "-", clips[1], "-m", model, input=Path(clips[2]).read_bytes()
-    )
+    done = run_process("transcribe", clips[0], "-", clips[1], "-m", model, input=Path(clips[2]).read_bytes())
     lines = done.stdout.decode().splitlines()
     assert lines == [f"{clips[0]}\tab", "-\tb a", f"{clips[1]}\tc"]
 
@@ -293,14 +286,16 @@ def test_standard_input_can_be_named_only_once(model: str, capsys: pytest.Captur
 def test_paths_with_spaces_quotes_and_unicode_come_out_as_they_went_in(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ["a b.wav", "it's \"so\".wav", "größe 音.wav", "$(touch x);.wav"]
+    names = ["a b.wav", 'it\'s "so".wav', "größe 音.wav", "$(touch x);.wav"]
     clips = [write_wav(tmp_path / name, "a") for name in names]
     assert main(["transcribe", *clips, "-m", model]) == 0
     assert capsys.readouterr().out == "".join(f"{clip}\ta\n" for clip in clips)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow such names")
-def test_a_path_that_is_not_utf8_comes_out_as_it_went_in(model: str, clips: list[str], tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf8_comes_out_as_it_went_in(
+    model: str, clips: list[str], tmp_path: Path
+) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     os.rename(clips[0], odd)
     done = run_process("transcribe", os.fsdecode(odd), clips[1], "-m", model)
@@ -316,6 +311,18 @@ def test_a_closed_pipe_ends_the_command_quietly(model: str, clips: list[str]) ->
     os.close(write_end)
     assert done.returncode == 141
     assert done.stderr.decode().splitlines() == ["model tones: tones"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_an_interrupt_ends_the_command_with_130(model: str) -> None:
+    command = [sys.executable, "-m", "speechrnn", "transcribe", "-", "-m", model]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "model tones: tones\n"  # now it waits for its input
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read() == "speechrnn: interrupted\n"
 
 
 def test_the_module_is_the_command() -> None:
@@ -420,7 +427,8 @@ def test_work_that_is_soon_done_shows_no_bar() -> None:
     stream = Terminal()
     with Progress("transcribing", total=1, stream=stream, delay_s=1e6) as progress:
         progress.advance()
-    assert "transcribing" not in stream.getvalue()
+        console.say("hello")
+    assert stream.getvalue() == ""
 
 
 class DrawnTerminal(Terminal):
@@ -428,7 +436,7 @@ class DrawnTerminal(Terminal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.drawn = console.threading.Event()
+        self.drawn = threading.Event()
 
     def write(self, text: str) -> int:
         if "transcribing" in text:
@@ -447,12 +455,14 @@ def test_a_bar_makes_way_for_results_and_is_gone_at_the_end(capsys: pytest.Captu
 
 def test_an_interrupt_removes_the_bar() -> None:
     stream = DrawnTerminal()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        Progress("transcribing", total=2, stream=stream, delay_s=0.0),
-    ):
-        assert stream.drawn.wait(timeout=30)
-        raise KeyboardInterrupt
+
+    def work() -> None:
+        with Progress("transcribing", total=2, stream=stream, delay_s=0.0):
+            assert stream.drawn.wait(timeout=30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert stream.getvalue().endswith(console.CLEAR_LINE)
     assert Progress.active is None
 
@@ -475,7 +485,7 @@ def test_evaluate_prints_reference_beside_hypothesis_and_the_rates(
     # One of 4 words is wrong, and one of 6 characters (blanks count as characters).
     assert "   reference   b b\n   hypothesis  b a\n                 S\n" in out
     assert "WER  25.00 %" in out
-    assert "1 of 4 words: 1 S, 0 D, 0 I" in out
+    assert "1 error in 4 words: 1 S, 0 D, 0 I" in out
     assert "CER  16.67 %" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -520,7 +530,7 @@ def test_evaluate_names_a_broken_clip_and_measures_the_rest(
     captured = capsys.readouterr()
     assert "c.wav" in captured.err
     assert "1 utterance left out" in captured.out
-    assert "1 of 3 words" in captured.out
+    assert "1 error in 3 words" in captured.out
 
 
 def test_evaluate_refuses_a_missing_manifest(model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tiny_model import speak, write_model
+from tiny_model import speak, write_model
 
 PACKAGE = Path(__file__).parent.parent / "speechrnn"
 STANDARD = sys.stdlib_module_names
@@ -25,7 +25,7 @@ ROOMS["runtime"] = (set(ROOMS), {"numpy", "onnxruntime"})
 ROOMS["nn"] = (set(ROOMS), {"numpy", "onnxruntime", "torch", "torchaudio", "onnx"})
 ROOMS["training"] = (
     set(ROOMS),
-    ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse"},
+    ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile"},
 )
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
 ROOMS["cli"] = (set(ROOMS), ROOMS["training"][1])

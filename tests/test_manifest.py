@@ -169,17 +169,13 @@ def test_a_clip_outside_the_keyword_folders_is_named(tmp_path: Path) -> None:
 
 def test_a_single_folder_of_audio_is_not_taken_for_a_keyword(tmp_path: Path) -> None:
     touch(tmp_path / "wavs" / "1.wav", tmp_path / "metadata.csv")
-    with pytest.raises(
-        ManifestError, match=r"1 audio files but no text.*manifests in it: metadata\.csv"
-    ):
+    with pytest.raises(ManifestError, match=r"1 audio files but no text.*manifests in it: metadata\.csv"):
         read_manifest(tmp_path)
 
 
 def test_a_folder_without_audio_points_at_its_manifests(tmp_path: Path) -> None:
     touch(tmp_path / "train.jsonl.gz", tmp_path / "notes.md")
-    with pytest.raises(
-        ManifestError, match=r"holds no audio; give one of .*in it: train\.jsonl\.gz$"
-    ):
+    with pytest.raises(ManifestError, match=r"holds no audio; give one of .*in it: train\.jsonl\.gz$"):
         read_manifest(tmp_path)
 
 
@@ -421,9 +417,7 @@ def test_each_of_several_supervisions_becomes_an_utterance(tmp_path: Path) -> No
         {"id": "s1", "start": 0.0, "duration": 0.5, "text": "one", **segment},
         {"id": "s2", "start": 0.5, "duration": 1.5, "text": None, **segment},
     ]
-    first, second = read_manifest(
-        write_lines(tmp_path / "x.jsonl", make_cut(supervisions=supervisions))
-    )
+    first, second = read_manifest(write_lines(tmp_path / "x.jsonl", make_cut(supervisions=supervisions)))
     assert (first.id, first.start_s, first.duration_s, first.text) == ("s1", 1.0, 0.5, "one")
     assert (second.id, second.start_s, second.duration_s, second.text) == ("s2", 1.5, 1.5, "")
 
@@ -514,9 +508,7 @@ def test_relative_audio_of_lhotse_is_also_found_from_the_current_folder(
 @pytest.mark.parametrize(
     "record", [make_recording(), {"id": "s", "recording_id": "r", "start": 0, "duration": 1}]
 )
-def test_halves_of_a_lhotse_manifest_point_at_prepare(
-    record: dict[str, Any], tmp_path: Path
-) -> None:
+def test_halves_of_a_lhotse_manifest_point_at_prepare(record: dict[str, Any], tmp_path: Path) -> None:
     path = write_lines(tmp_path / "x.jsonl", record)
     with pytest.raises(ManifestError, match=r"x\.jsonl:1: .*give the folder of both to .speechrnn"):
         read_manifest(path)

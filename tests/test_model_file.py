@@ -1,7 +1,9 @@
 """The model file: what it says of itself, what it refuses, what it computes."""
 
+import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from tests.tiny_model import N_FFT, SAMPLE_RATE, metadata, speak, write_model
+from tiny_model import N_FFT, SAMPLE_RATE, metadata, speak, write_model
 
 from speechrnn.errors import AudioError, ConfigError, ModelFileError
 from speechrnn.runtime import ModelFile, find_model, model_file, model_registry, shipped_models
@@ -65,9 +67,7 @@ def test_the_card_names_the_model_if_it_can(tmp_path: Path) -> None:
     ("task", "hears"),
     [("ctc", "text of 4 different characters"), ("classification", "one of 3 labels: a, b, c")],
 )
-def test_a_model_without_a_card_is_described_by_its_vocabulary(
-    tmp_path: Path, task: str, hears: str
-) -> None:
+def test_a_model_without_a_card_is_described_by_its_vocabulary(tmp_path: Path, task: str, hears: str) -> None:
     properties = metadata(task)
     del properties["speechrnn.card"]
     assert ModelFile(write_model(tmp_path / "x.onnx", task, properties=properties)).info.hears == hears
@@ -105,9 +105,7 @@ def test_run_does_not_depend_on_what_else_is_in_the_batch(ctc_path: Path) -> Non
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, N_FFT - 1])
-def test_a_clip_shorter_than_one_window_is_refused_in_seconds(
-    ctc_path: Path, num_samples: int
-) -> None:
+def test_a_clip_shorter_than_one_window_is_refused_in_seconds(ctc_path: Path, num_samples: int) -> None:
     with pytest.raises(AudioError, match=r"clip 1 of the batch: 0\.0\d+ s .* at least 0\.020 s"):
         ModelFile(ctc_path).run(np.zeros((2, N_FFT), np.float32), [N_FFT, num_samples])
 
@@ -143,9 +141,7 @@ def test_a_folder_is_not_a_model_file(tmp_path: Path) -> None:
         ModelFile(tmp_path)
 
 
-def test_a_file_that_may_not_be_read_says_why(
-    ctc_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_may_not_be_read_says_why(ctc_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied", "tones.onnx")
 
@@ -209,6 +205,28 @@ def test_damaged_metadata_is_refused_saying_what(
         ModelFile(path)
 
 
+def test_metadata_that_is_not_text_is_refused(ctc_path: Path, tmp_path: Path) -> None:
+    content = ctc_path.read_bytes().replace(b"tones", b"to\xffes")
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"x\.onnx: damaged metadata: .*0xff"):
+        ModelFile(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_file_with_changed_bytes_gives_a_model_or_our_error_and_prints_nothing(
+    ctc_path: Path, tmp_path: Path, seed: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        content = bytearray(ctc_path.read_bytes())
+        for place in rng.integers(len(content), size=3):
+            content[place] = rng.integers(256)
+        (tmp_path / "x.onnx").write_bytes(content)
+        with contextlib.suppress(ModelFileError):
+            ModelFile(tmp_path / "x.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_our_metadata_on_a_foreign_graph_is_refused(tmp_path: Path) -> None:
     path = save_foreign(tmp_path / "relu.onnx")
     model = onnx.load(path)
@@ -233,7 +251,7 @@ def test_the_default_is_one_to_four_threads() -> None:
 
 def test_hyper_threads_of_one_core_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     siblings = {0: "0,4", 1: "1,5", 4: "0,4", 5: "1,5"}
-    monkeypatch.setattr(model_file.os, "sched_getaffinity", lambda pid: set(siblings), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(siblings), raising=False)
     monkeypatch.setattr(Path, "read_text", lambda path: siblings[int(path.parts[5].removeprefix("cpu"))])
     assert model_file.default_threads() == 2
 
@@ -244,7 +262,7 @@ def test_a_machine_that_does_not_tell_its_cores_is_taken_at_its_logical_ones(
     def refuse(path: Path) -> str:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(model_file.os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
     monkeypatch.setattr(Path, "read_text", refuse)
     assert model_file.default_threads() == 4
 
@@ -270,7 +288,7 @@ def test_a_device_becomes_execution_providers(
 
 def test_cuda_without_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    with pytest.raises(ConfigError, match="device cuda: .* pip install onnxruntime-gpu"):
+    with pytest.raises(ConfigError, match=r"device cuda: .* pip install onnxruntime-gpu"):
         model_file.choose_providers("cuda")
 
 
@@ -307,7 +325,7 @@ def test_a_path_is_taken_as_it_is(shipped: Path, ctc_path: Path) -> None:
 
 
 def test_an_unknown_model_is_refused_naming_those_that_ship(shipped: Path) -> None:
-    with pytest.raises(ModelFileError, match="an5: no such model file; .*: an4, tones"):
+    with pytest.raises(ModelFileError, match=r"an5: no such model file; .*: an4, tones"):
         find_model("an5")
 
 

@@ -28,9 +28,7 @@ from speechrnn.training.prepare import prepare, prepare_corpus, prepare_utteranc
 from speechrnn.training.speaker_split import parse_shares, split_speakers
 
 
-def write_audio(
-    path: Path, seconds: float = 1.0, *, sample_rate: int = 8000, num_channels: int = 1
-) -> Path:
+def write_audio(path: Path, seconds: float = 1.0, *, sample_rate: int = 8000, num_channels: int = 1) -> Path:
     """Write noise: never silent, another for each file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (round(seconds * sample_rate), num_channels)
@@ -62,9 +60,7 @@ def make_recording(path: Path, seconds: float = 2.0, channels: tuple[int, ...] =
     )
 
 
-def make_supervision(
-    name: str, start: float, duration: float, **changes: Any
-) -> SupervisionSegment:
+def make_supervision(name: str, start: float, duration: float, **changes: Any) -> SupervisionSegment:
     given = {"recording_id": "r", "text": name.upper(), "speaker": "ann", **changes}
     return SupervisionSegment(id=name, start=start, duration=duration, **given)
 
@@ -124,9 +120,7 @@ def test_the_mean_of_several_channels_is_a_multi_cut_and_one_of_them_a_mono_cut(
     np.testing.assert_allclose(right.load_audio()[0], sf.read(audio)[0][:, 1], atol=1e-6)
 
 
-def test_audio_is_named_by_its_absolute_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_audio_is_named_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_audio(tmp_path / "here" / "a.wav")
     (tmp_path / "here" / "a.txt").write_text("hello", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -140,9 +134,7 @@ def test_a_stated_duration_that_is_wrong_is_said_and_the_audio_counts(
 ) -> None:
     write_audio(tmp_path / "a.wav", 1.0)
     write_audio(tmp_path / "b.wav", 1.0)
-    (tmp_path / "x.csv").write_text(
-        "audio,text,duration\na.wav,x,1.05\nb.wav,x,1.2\n", encoding="utf-8"
-    )
+    (tmp_path / "x.csv").write_text("audio,text,duration\na.wav,x,1.05\nb.wav,x,1.2\n", encoding="utf-8")
     with caplog.at_level(logging.WARNING, logger="speechrnn"):
         (made,) = prepare(tmp_path / "x.csv", tmp_path / "x.jsonl.gz")
     assert made.duration_s == 2.0
@@ -415,7 +407,7 @@ def test_a_split_by_speaker_puts_nobody_into_two_splits_and_loses_no_utterance(
     assert [each.path.name for each in made] == [f"{s}.jsonl.gz" for s in ("train", "dev", "test")]
     train, dev, test = (speakers_of(each.path) for each in made)
     assert (len(train), len(dev), len(test)) == (2, 1, 2)
-    assert not train & dev and not train & test and not dev & test
+    assert len(train | dev | test) == 5
     assert sum(each.num_utterances for each in made) == 10
 
 
@@ -461,9 +453,7 @@ def test_a_split_never_changes() -> None:
     st.dictionaries(st.text(min_size=1), st.floats(0.1, 1000), min_size=3, max_size=20),
     st.integers(0, 3),
 )
-def test_every_speaker_gets_one_split_whatever_the_order(
-    seconds: dict[str, float], seed: int
-) -> None:
+def test_every_speaker_gets_one_split_whatever_the_order(seconds: dict[str, float], seed: int) -> None:
     shares = {"dev": 0.1, "test": 1}
     splits = split_speakers(seconds, shares, seed=seed)
     backwards = dict(reversed(seconds.items()))
@@ -472,9 +462,7 @@ def test_every_speaker_gets_one_split_whatever_the_order(
     assert set(splits.values()) == {"train", "dev", "test"}
 
 
-@pytest.mark.parametrize(
-    "shares", [{"dev": 3}, {"dev": 4}, {"dev": 2, "test": 2}, {"a": 0.9, "b": 2}]
-)
+@pytest.mark.parametrize("shares", [{"dev": 3}, {"dev": 4}, {"dev": 2, "test": 2}, {"a": 0.9, "b": 2}])
 def test_too_few_speakers_are_refused(shares: dict[str, float]) -> None:
     with pytest.raises(ManifestError, match="3 speakers are too few for train and "):
         split_speakers(dict.fromkeys("abc", 1.0), shares)
@@ -528,9 +516,7 @@ def test_speakers_are_taken_from_file_names(tmp_path: Path) -> None:
         ("(z?)", "finds no speaker"),
     ],
 )
-def test_a_speaker_pattern_that_does_not_work_is_refused(
-    pattern: str, message: str, tmp_path: Path
-) -> None:
+def test_a_speaker_pattern_that_does_not_work_is_refused(pattern: str, message: str, tmp_path: Path) -> None:
     source = write_keywords(tmp_path / "words", num_speakers=1)
     with pytest.raises(ManifestError, match=message):
         prepare(source, tmp_path / "x.jsonl.gz", speaker_pattern=pattern)
@@ -550,9 +536,7 @@ def test_a_manifest_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
     source, path = write_keywords(tmp_path / "words"), tmp_path / "x.jsonl.gz"
     prepare(source, path)
     before = path.read_bytes()
-    with pytest.raises(
-        ManifestError, match=r"x\.jsonl\.gz: exists already; --overwrite replaces it"
-    ):
+    with pytest.raises(ManifestError, match=r"x\.jsonl\.gz: exists already; --overwrite replaces it"):
         prepare(source, path)
     (made,) = prepare(source, path, overwrite=True)
     assert made.num_utterances == 8
@@ -623,9 +607,7 @@ def test_the_bytes_of_a_manifest_hold_no_time_and_no_name(tmp_path: Path) -> Non
 # ---- Command ------------------------------------------------------------------------------------
 
 
-def test_the_command_sums_up_what_it_wrote(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_sums_up_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_audio(tmp_path / "a.wav", 3.6)
     write_audio(tmp_path / "b.wav", 3.6)
     (tmp_path / "x.csv").write_text("audio,text,speaker\na.wav,,ann\nb.wav,x,\n", encoding="utf-8")
@@ -635,9 +617,7 @@ def test_the_command_sums_up_what_it_wrote(
     assert capsys.readouterr().out == f"{out}: {counts}\n"
 
 
-def test_the_command_splits_and_prepares_corpora(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_splits_and_prepares_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_keywords(tmp_path / "words")
     split = ["--split_by_speaker", "dev=0.25", "--seed", "3", "--speaker-pattern", r"/(\w+)_nohash"]
     assert main(["prepare", str(source), str(tmp_path / "out"), *split]) == 0
@@ -652,9 +632,7 @@ def test_the_command_fails_with_a_message_and_without_a_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prepare", str(tmp_path / "nix"), str(tmp_path / "x.jsonl.gz")]) == 1
-    assert (
-        capsys.readouterr().err == f"speechrnn: error: {tmp_path / 'nix'}: no such file or folder\n"
-    )
+    assert capsys.readouterr().err == f"speechrnn: error: {tmp_path / 'nix'}: no such file or folder\n"
 
 
 @pytest.mark.parametrize(

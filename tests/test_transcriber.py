@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.tiny_model import SAMPLE_RATE, TOKEN_S, speak, write_model
+from tiny_model import SAMPLE_RATE, TOKEN_S, speak, write_model
 
 import speechrnn
-from speechrnn.errors import AudioError, CheckpointError, ModelFileError, SpeechRNNError
+from speechrnn.errors import AudioError, CheckpointError, ConfigError, ModelFileError, SpeechRNNError
 from speechrnn.runtime import Transcriber, Transcription, checkpoint_cache, transcriber
 
 
@@ -135,12 +135,18 @@ def test_batches_are_bounded_in_padded_seconds_and_lose_nothing() -> None:
     assert list(transcriber.split_batches(lengths, 8)) == [[1, 3, 5], [0, 4], [2]]
 
 
-def test_results_come_before_later_files_are_read(tones: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_come_before_later_files_are_read(
+    tones: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transcriber, "WINDOW_S", 0.0)
     read: list[str] = []
 
     def source(text: str) -> Any:
-        return lambda: (read.append(text), speak(text))[1]
+        def load() -> Any:
+            read.append(text)
+            return speak(text)
+
+        return load
 
     results = tones.transcribe_each(map(source, ["a", "b", "c"]), SAMPLE_RATE)
     assert read == []
@@ -190,16 +196,14 @@ def test_a_model_that_fails_gives_the_error_to_every_clip_of_the_batch(
 # ---- Nothing heard, keywords ----------------------------------------------------------------------------
 
 
-def test_silence_gives_no_text_and_a_warning(
-    tones: Transcriber, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_silence_gives_no_text_and_a_warning(tones: Transcriber, caplog: pytest.LogCaptureFixture) -> None:
     assert tones.transcribe(np.zeros(16_000, np.float32), SAMPLE_RATE).text == ""
-    assert [record.getMessage() for record in caplog.records] == ["array of shape (16000,): heard nothing in 1.0 s"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "array of shape (16000,): heard nothing in 1.0 s"
+    ]
 
 
-def test_speech_gives_no_warning(
-    tones: Transcriber, wav: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_speech_gives_no_warning(tones: Transcriber, wav: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         tones.transcribe(wav)
     assert not caplog.records
@@ -218,12 +222,30 @@ def test_a_keyword_model_in_doubt_says_so_in_its_confidence(tmp_path: Path) -> N
     assert result.confidence == pytest.approx(1 / 3)  # silence: three equal labels
 
 
+@pytest.mark.parametrize("task", ["ctc", "classification"])
+def test_a_model_that_answers_nan_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    broken = Transcriber(write_model(tmp_path / "broken.onnx", task))
+    shape = (1, 9, 5) if task == "ctc" else (1, 3)
+    monkeypatch.setattr(broken.model, "run", lambda *args: (np.full(shape, np.nan), np.array([9])))
+    with pytest.raises(SpeechRNNError, match="NaN"):
+        broken.transcribe(speak("a"), SAMPLE_RATE)
+
+
 # ---- Opening a model ------------------------------------------------------------------------------------
 
 
 def test_load_opens_a_model_file(model_path: Path, wav: Path) -> None:
     assert speechrnn.load(model_path).transcribe(wav).text == "ab c"
-    assert speechrnn.load(str(model_path), threads=1).transcribe(wav).text == "ab c"
+    assert speechrnn.load(str(model_path), threads=1, device="cpu").transcribe(wav).text == "ab c"
+
+
+def test_load_refuses_threads_and_devices_that_do_not_exist(model_path: Path) -> None:
+    with pytest.raises(ConfigError, match="threads must be >= 1, got 0"):
+        speechrnn.load(model_path, threads=0)
+    with pytest.raises(ConfigError, match="device must be"):
+        speechrnn.load(model_path, device="abacus")
 
 
 def test_load_refuses_a_model_that_is_not_there(tmp_path: Path) -> None:
@@ -373,6 +395,6 @@ def test_exports_are_kept_where_the_system_keeps_caches(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(checkpoint_cache.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(Path, "home", lambda: Path("/home/ann"))
     assert checkpoint_cache.cache_folder() == Path(folder)

@@ -63,7 +63,7 @@ def write_model(
     """Write a model file; ``properties`` replaces its metadata."""
     tones = len(vocabulary(task)["tokens"])
     outputs = tones + 1 if task == "ctc" else tones
-    shape = ["batch", "frames", outputs] if task == "ctc" else ["batch", outputs]
+    shape: list[str | int | None] = ["batch", "frames", outputs] if task == "ctc" else ["batch", outputs]
     graph = helper.make_graph(
         [*frame_nodes(), *(ctc_nodes() if task == "ctc" else classification_nodes())],
         "tones",
@@ -78,9 +78,7 @@ def write_model(
         constants(tones, outputs),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(
-        model, metadata(task, dict(card) or None) if properties is None else properties
-    )
+    helper.set_model_props(model, metadata(task, dict(card) or None) if properties is None else properties)
     onnx.save(model, path)
     return path
 

@@ -41,8 +41,8 @@ URLS = (
 FINGERPRINT = "c759081d3be136058131671d83fcb18110ef31f1a40f8fef34ae736b2249a044"
 NUM_UTTERANCES = 1078
 
-# Every fifth of the 21 women from the third on and every 13th of the 53 men from the seventh on, in
-# the order of their names: women (f...) and men (m...) alike, so that the figure is not of men alone.
+# Of the 21 women (f...) every fifth from the third on, of the 53 men (m...) every 13th from the
+# seventh on, in the order of their names.
 DEV_SPEAKERS = ("fclc", "fjmd", "fmjc", "fsrb", "mcrt", "mjbh", "mmkw", "mskh")
 
 SUFFIXES = (".sph", ".wav", ".flac")
@@ -50,9 +50,7 @@ TRANSCRIPT = re.compile(r"\s*(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)
 MAX_NAMED = 10
 
 
-def download_an4(
-    target: Path, *, on_progress: Callable[[int, int | None], object] = ignore_progress
-) -> Path:
+def download_an4(target: Path, *, on_progress: Callable[[int, int | None], object] = ignore_progress) -> Path:
     """Download and unpack the official release, unless it lies there already.
 
     Args:
@@ -192,8 +190,7 @@ def read_transcripts(path: Path) -> dict[str, str]:
         match = TRANSCRIPT.fullmatch(line)
         if not match or match["id"] in texts:
             raise ManifestError(
-                f"{path}:{number}: must be 'TEXT (utterance)', each utterance once, "
-                f"got {line.strip()!r}"
+                f"{path}:{number}: must be 'TEXT (utterance)', each utterance once, got {line.strip()!r}"
             )
         texts[match["id"]] = " ".join(match["text"].lower().split())
     return texts

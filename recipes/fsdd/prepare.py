@@ -1,8 +1,8 @@
 """Free Spoken Digit Dataset: the clips in ``data/`` or the official release to manifests.
 
-The test set is the official one, the takes 0-4 of each digit by each of the six speakers; ``dev`` are
-the takes 5-9. With ``--fold SPEAKER`` the test set is all that this speaker says, and training and
-``dev`` hear only the other five.
+The test set is the official one, the takes 0-4 of each digit by each of the six speakers; ``dev``
+are the takes 5-9. With ``--fold SPEAKER`` the test set is all that this speaker says, and training
+and ``dev`` hear only the other five.
 
 Example:
     python recipes/fsdd/prepare.py               # the clips in data/, official split
@@ -33,8 +33,8 @@ logger = logging.getLogger("speechrnn")
 
 RELEASE = "free-spoken-digit-dataset-1.0.10"
 URLS = ("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",)
-# GitHub makes the archive when asked: `TZ=America/Los_Angeles git archive --format=zip` of the tag with
-# git 2.39 gives these bytes. Should another git make others, take the clips in data/ or --source.
+# GitHub makes the archive when asked: `TZ=America/Los_Angeles git archive --format=zip` of the tag
+# gives these bytes with git 2.39. Should another git make others, data/ and --source are left.
 SHA256 = "c680098f5d2355ba7cc4bd8b0ca9e0a24c00ebe3b4c552208889a4d28d4fbc2b"
 NUM_BYTES = 16_419_872
 FINGERPRINT = "45651b0e63a8525ec0f6c44ab8d5bb72072fcbd5c32c1c4062626073ffd03c9b"

@@ -18,8 +18,7 @@ MAX_NAMES = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add manifests and the model."""
     parser.epilog = (
-        "Problems come first, a line for each, then the report. Exit status: 0 if there are none, "
-        "or else 1."
+        "Problems come first, a line for each, then the report. Exit status: 0 if there are none, or else 1."
     )
     parser.add_argument(
         "manifests",

@@ -40,6 +40,7 @@ class Progress:
         self.label, self.total, self.num_done = label, total, 0
         self.stream = sys.stderr if stream is None else stream
         self.delay_s = delay_s
+        self._is_drawn = False
         self._start = time.monotonic()
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -75,8 +76,10 @@ class Progress:
     def hidden(self) -> Iterator[None]:
         """Take the bar off the terminal while something else is written there."""
         with self._lock:
-            self.stream.write(CLEAR_LINE)
-            self.stream.flush()
+            if self._is_drawn:
+                self.stream.write(CLEAR_LINE)
+                self.stream.flush()
+                self._is_drawn = False
             yield
 
     def _redraw(self) -> None:
@@ -86,6 +89,7 @@ class Progress:
             with self._lock:
                 self.stream.write(f"\r{self.render(time.monotonic() - self._start)}\x1b[K")
                 self.stream.flush()
+                self._is_drawn = True
             wait_s = REDRAW_S
         with self.hidden():
             pass

@@ -62,9 +62,7 @@ def write_json(values: dict[str, Any], path: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             partial = Path(folder) / path.name
-            partial.write_text(
-                json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-            )
+            partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             os.replace(partial, path)
     except OSError as error:
         raise SpeechRNNError(f"{path}: cannot be written: {error.strerror}") from error

@@ -21,7 +21,17 @@ OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141  # the last two 
 
 TRAIN_EXTRA = 'pip install "speechrnn[train]"'
 TRAIN_PACKAGES = frozenset(
-    "torch torchaudio pytorch_lightning torchmetrics lhotse jsonargparse librosa tensorboard onnx".split()
+    {
+        "jsonargparse",
+        "lhotse",
+        "librosa",
+        "onnx",
+        "pytorch_lightning",
+        "tensorboard",
+        "torch",
+        "torchaudio",
+        "torchmetrics",
+    }
 )
 
 
@@ -53,7 +63,7 @@ COMMANDS = USE | TRAIN
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: all good; 1: something failed, named on stderr; 2: usage; 130: interrupted; 141: nobody reads our output.
+    0: all good; 1: something failed, named on stderr; 2: usage; 130: interrupted; 141: stdout was closed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     accept_any_text()

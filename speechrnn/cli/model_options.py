@@ -2,6 +2,7 @@
 
 import argparse
 
+from speechrnn.cli.console import Progress
 from speechrnn.runtime import Transcriber
 
 
@@ -29,8 +30,9 @@ def positive_count(text: str) -> int:
 
 
 def open_transcriber(args: argparse.Namespace) -> Transcriber:
-    """Open the model that the options name."""
-    return Transcriber(args.model, threads=args.threads)
+    """Open the model that the options name; a checkpoint takes a while the first time."""
+    with Progress("opening the model", total=1):
+        return Transcriber(args.model, threads=args.threads)
 
 
 def introduce(transcriber: Transcriber) -> str:

@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder that relative audio paths start at; default: SRC's folder",
     )
     add_speaker_options(parser)
-    parser.add_argument(
-        "--corpus", metavar="NAME", help="SRC is a corpus that Lhotse has a recipe for"
-    )
+    parser.add_argument("--corpus", metavar="NAME", help="SRC is a corpus that Lhotse has a recipe for")
     parser.add_argument(
         "--corpus-option",
         metavar="KEY=VALUE",
@@ -67,9 +65,7 @@ def add_speaker_options(parser: argparse.ArgumentParser) -> None:
         help="hold out shares of the speech (below 1) or numbers of speakers, none in two splits; "
         "the rest is train",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of that split; default: 0"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that split; default: 0")
 
 
 def key_and_value(text: str) -> tuple[str, str]:
@@ -120,9 +116,7 @@ def misused_option(args: argparse.Namespace) -> str:
     names = ("relative_to", "speaker_pattern", "split_by_speaker")
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
     if args.corpus and given:
-        return (
-            f"{', '.join(given)} cannot go with --corpus; prepare its manifests once more with it"
-        )
+        return f"{', '.join(given)} cannot go with --corpus; prepare its manifests once more with it"
     return ""
 
 

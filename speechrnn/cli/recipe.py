@@ -30,9 +30,7 @@ def recipe_parser(description: str, *, out: str, default_source: str) -> argpars
     origin.add_argument(
         "--source", metavar="DIR", type=Path, help=f"unpacked corpus; default: {default_source}"
     )
-    origin.add_argument(
-        "--download", action="store_true", help="fetch the official release into OUT/release"
-    )
+    origin.add_argument("--download", action="store_true", help="fetch the official release into OUT/release")
     parser.add_argument(
         "--out",
         metavar="OUT",

@@ -114,9 +114,7 @@ class Evaluation:
 
 def table_to_dict(table: ClassificationCounts) -> dict[str, Any]:
     """Return a per-class table as plain data: rows, and the confusion matrix with references in rows."""
-    rows = [
-        {**asdict(row), "precision": row.precision, "recall": row.recall} for row in table.classes
-    ]
+    rows = [{**asdict(row), "precision": row.precision, "recall": row.recall} for row in table.classes]
     return {"rows": rows, "labels": list(table.labels), "confusion": table.confusion.tolist()}
 
 

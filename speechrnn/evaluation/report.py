@@ -11,9 +11,7 @@ LABELS = ("   reference   ", "   hypothesis  ", "               ")
 UNITS = {"WER": "words", "CER": "characters", "accuracy": "clips"}
 
 
-def render_listing(
-    evaluation: Evaluation, *, most: int | None = MOST_UTTERANCES, width: int = WIDTH
-) -> str:
+def render_listing(evaluation: Evaluation, *, most: int | None = MOST_UTTERANCES, width: int = WIDTH) -> str:
     """Write reference beside hypothesis for each utterance, or for the ``most`` worst ones if there are more.
 
     Words are aligned, and marked S (substituted), D (deleted) or I (inserted) where they differ.
@@ -124,7 +122,7 @@ def render_summary(evaluation: Evaluation) -> str:
         lines += ["", *class_rows(evaluation.table), ""]
     lines += [measure_row(measure) for measure in evaluation.measures]
     over = num_utterances if evaluation.num_speakers is None else f"{evaluation.num_speakers} speakers"
-    legend = f"[ ] {100 * LEVEL:.0f} % bootstrap interval over {over}"
+    legend = f"[ ] {100 * LEVEL:.0f} % bootstrap over {over}"
     if evaluation.table is None:
         legend += "; S substituted, D deleted, I inserted"
     return "\n".join([*lines, legend])
@@ -133,11 +131,9 @@ def render_summary(evaluation: Evaluation) -> str:
 def measure_row(measure: Measure) -> str:
     """Write one measure."""
     low, high = 100 * measure.interval.low, 100 * measure.interval.high
-    row = (
-        f"{measure.name}  {100 * measure.value:.2f} %  [{low:.2f}, {high:.2f}]  "
-        f"{measure.numerator} of {measure.denominator} {UNITS[measure.name]}"
-    )
-    counts = measure.counts
+    row = f"{measure.name}  {100 * measure.value:.2f} %  [{low:.2f}, {high:.2f}]  "
+    counts, out_of = measure.counts, f"{measure.denominator} {UNITS[measure.name]}"
     if counts is None:
-        return row
-    return f"{row}: {counts.substitutions} S, {counts.deletions} D, {counts.insertions} I"
+        return f"{row}{measure.numerator} of {out_of}"
+    edits = f"{counts.substitutions} S, {counts.deletions} D, {counts.insertions} I"
+    return f"{row}{count(measure.numerator, 'error')} in {out_of}: {edits}"

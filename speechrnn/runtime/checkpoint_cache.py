@@ -79,6 +79,8 @@ def run_export(checkpoint: Path, path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     if done.returncode != 0 or not path.is_file():
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+            f"exit status {done.returncode}"
+        ]
         reason = lines[-1].removeprefix("speechrnn: error: ").removeprefix(f"{source}: ")
         raise CheckpointError(f"{checkpoint}: cannot be exported: {reason}")

@@ -98,7 +98,7 @@ class ModelFile:
         """
         self.path = Path(path)
         self._session = open_session(self.path, threads=threads, device=device)
-        self.info = read_info(self.path, self._session.get_modelmeta().custom_metadata_map)
+        self.info = read_info(self.path, read_metadata(self.path, self._session))
         check_signature(self.path, self._session)
 
     @functools.cached_property
@@ -147,7 +147,8 @@ def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime
     try:
         with path.open("rb"):  # ONNX Runtime would not say why it cannot
             pass
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        # Its fallback would print to stdout, and repeat what has just failed.
+        return onnxruntime.InferenceSession(path, options, providers=providers, enable_fallback=0)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file") from None
     except OSError as error:
@@ -198,6 +199,15 @@ def reason_of(error: Exception) -> str:
     """Take the first line of ONNX Runtime's message, without its code and its echo of the path."""
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0].rpartition(" failed:")[2]
+
+
+def read_metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:
+    """Read a file's metadata; a ``ModelFileError`` if it is not text."""
+    try:
+        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error}") from error
+    return metadata
 
 
 def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:

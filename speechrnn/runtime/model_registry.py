@@ -31,7 +31,7 @@ def find_model(model: str | PathLike[str] | None = None) -> Path:
     if model is None:
         raise ModelFileError(
             f"the model {DEFAULT_MODEL!r} is missing from this installation of speechrnn; "
-            "name a model file with -m, or install speechrnn again"
+            "name a model file instead, or install speechrnn again"
         )
     path = Path(model)
     if not path.exists():

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Literal, NamedTuple, TypeAlias, TypeVar, overload
+from typing import Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, load_audio, source_name
 from speechrnn.decoding import Hypothesis, greedy_decode
-from speechrnn.errors import SpeechRNNError
+from speechrnn.errors import ModelFileError, SpeechRNNError
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
@@ -20,7 +20,6 @@ from speechrnn.text import Vocabulary
 logger = logging.getLogger("speechrnn")
 
 LazySource: TypeAlias = Source | Callable[[], Source]
-SourceT = TypeVar("SourceT", bound=Source)
 Channel: TypeAlias = Literal["mean"] | int
 
 MAX_BATCH_S = 60.0  # padded seconds in one run of the model
@@ -92,14 +91,14 @@ class Transcriber:
         return self.model.info
 
     @overload
-    def transcribe(
+    def transcribe(  # type: ignore[overload-overlap]  # a str is a sequence of str, but matches here first
         self, audio: Source, sample_rate: int | None = None, *, channel: Channel = "mean"
     ) -> Transcription: ...
 
     @overload
     def transcribe(
         self,
-        audio: list[SourceT] | tuple[SourceT, ...],
+        audio: Sequence[Source],
         sample_rate: int | None = None,
         *,
         channel: Channel = "mean",
@@ -107,7 +106,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        audio: Source | list[SourceT] | tuple[SourceT, ...],
+        audio: Source | Sequence[Source],
         sample_rate: int | None = None,
         *,
         channel: Channel = "mean",
@@ -128,7 +127,7 @@ class Transcriber:
             AudioError: If a clip cannot be read or is too short.
             ModelFileError: If the model cannot compute it.
         """
-        if isinstance(audio, list | tuple):
+        if isinstance(audio, Sequence) and not isinstance(audio, str | bytes):
             return self._transcribe_all(audio, sample_rate, channel)
         (result,) = self._transcribe_all([audio], sample_rate, channel)
         return result
@@ -168,9 +167,7 @@ class Transcriber:
         for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
             yield from self._transcribe_window(window)
 
-    def _load(
-        self, source: LazySource, sample_rate: int | None, channel: Channel
-    ) -> Clip | SpeechRNNError:
+    def _load(self, source: LazySource, sample_rate: int | None, channel: Channel) -> Clip | SpeechRNNError:
         """Load one source at the model's rate, or return what is wrong with it."""
         try:
             audio = source() if callable(source) else source
@@ -215,12 +212,12 @@ class Transcriber:
             for clip, hypothesis in zip(clips, hypotheses, strict=True)
         ]
 
-    def _decode(
-        self, log_probs: NDArray[np.float32], output_lengths: NDArray[np.int64]
-    ) -> list[Hypothesis]:
+    def _decode(self, log_probs: NDArray[np.float32], output_lengths: NDArray[np.int64]) -> list[Hypothesis]:
         """Read the model's answers, as its task says."""
         if self.info.task == "ctc":
             return greedy_decode(log_probs, output_lengths, self.info.vocabulary)
+        if np.isnan(log_probs).any():
+            raise ModelFileError(f"{self.model.path}: the model answered NaN")
         return pick_labels(log_probs, self.info.vocabulary)
 
 

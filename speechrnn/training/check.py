@@ -62,6 +62,8 @@ class CheckReport:
     """Utterances in which nothing is said."""
     num_silent: int = 0
     """Utterances whose audio is digital silence."""
+    num_without_end: int = 0
+    """Utterances in Ogg files without an end mark."""
     num_without_speaker: int = 0
     """Utterances of unknown speakers."""
     sample_rates: Counter[int] = field(default_factory=Counter)
@@ -137,20 +139,23 @@ def until_error(
 # ---- One utterance ------------------------------------------------------------------------------
 
 
-def find_repeats(
-    utterance: Utterance, ids: dict[str, str], heard: dict[AudioKey, str]
-) -> Iterator[Problem]:
+def find_repeats(utterance: Utterance, ids: dict[str, str], heard: dict[AudioKey, str]) -> Iterator[Problem]:
     """Find ids and audio that came before, here or in another manifest."""
     place = utterance.place
-    before = ids.setdefault(utterance.id, place)
-    if before is not place:
-        yield Problem("id", f"{place}: id {utterance.id!r} was already used at {before}")
-    audio = utterance.audio.absolute()
-    key = (audio, utterance.start_s, utterance.duration_s, utterance.channel)
-    before = heard.setdefault(key, place)
-    if before is not place:
-        message = f"{place}: audio {utterance.audio} was already used at {before}"
+    if utterance.id in ids:
+        yield Problem("id", f"{place}: id {utterance.id!r} was already used at {ids[utterance.id]}")
+    ids.setdefault(utterance.id, place)
+    duration_s = None if is_whole(utterance) else utterance.duration_s
+    key = (utterance.audio.absolute(), utterance.start_s, duration_s, utterance.channel)
+    if key in heard:
+        message = f"{place}: audio {utterance.audio} was already used at {heard[key]}"
         yield Problem("repeat", f"{message} (utterance {utterance.id!r})")
+    heard.setdefault(key, place)
+
+
+def is_whole(utterance: Utterance) -> bool:
+    """Tell whether an utterance goes on to the end of its file, as far as the manifest knows."""
+    return utterance.duration_s is None or utterance.duration_s == utterance.file_duration_s
 
 
 def count_utterance(report: CheckReport, utterance: Utterance) -> None:
@@ -171,13 +176,13 @@ def count_audio(report: CheckReport, utterance: Utterance, facts: AudioFacts) ->
     report.sample_rates[facts.sample_rate] += 1
     report.channels[facts.num_channels] += 1
     report.num_silent += facts.is_silent
+    report.num_without_end += facts.lacks_end
 
 
 def heard_duration_s(utterance: Utterance, facts: AudioFacts) -> float:
     """Return the seconds of an utterance that its audio really has."""
     left = max(facts.duration_s - utterance.start_s, 0.0)
-    is_whole = utterance.duration_s is None or utterance.duration_s == utterance.file_duration_s
-    return left if is_whole else min(left, utterance.duration_s or math.inf)
+    return left if is_whole(utterance) else min(left, utterance.duration_s or math.inf)
 
 
 def find_misfits(utterance: Utterance, facts: AudioFacts) -> Iterator[Problem]:
@@ -186,9 +191,7 @@ def find_misfits(utterance: Utterance, facts: AudioFacts) -> Iterator[Problem]:
     end = utterance.start_s + (utterance.duration_s or 0.0)
     who = f"(utterance {utterance.id!r})"
     if stated is not None and abs(stated - real) > DURATION_TOLERANCE_S:
-        message = (
-            f"{utterance.place}: states {stated:g} s, {utterance.audio} lasts {real:g} s {who}"
-        )
+        message = f"{utterance.place}: states {stated:g} s, {utterance.audio} lasts {real:g} s {who}"
         yield Problem("duration", message)
     elif utterance.start_s >= real or end > real + DURATION_TOLERANCE_S:
         message = f"{utterance.place}: ends at {end:g} s, {utterance.audio} at {real:g} s {who}"

@@ -63,6 +63,8 @@ def describe_notes(report: CheckReport) -> Iterator[str]:
         yield f"empty texts: {report.num_empty_texts:,}"
     if report.num_silent:
         yield f"utterances of digital silence: {report.num_silent:,}"
+    if report.num_without_end:
+        yield f"in Ogg files without an end mark, perhaps cut short: {report.num_without_end:,}"
     if len(report.sample_rates) > 1:
         yield "sample rates differ; all audio is resampled to the model's"
     if report.config is None:

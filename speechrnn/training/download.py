@@ -209,9 +209,7 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> N
     try:
         extract(path, Path(folder))
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DownloadError(
-            f"{path}: cannot be unpacked: {error or type(error).__name__}"
-        ) from error
+        raise DownloadError(f"{path}: cannot be unpacked: {error or type(error).__name__}") from error
 
 
 def extract_tar(path: Path, folder: Path) -> None:

@@ -191,9 +191,7 @@ def supervision_to_cut(cut: Cut, supervision: SupervisionSegment, place: str) ->
             f"{place}: supervision {supervision.id!r} is of {supervision.start:g} s to "
             f"{supervision.end:g} s, its {type(cut).__name__} of 0 s to {cut.duration:g} s"
         )
-    channels = (
-        {supervision.channel} if isinstance(supervision.channel, int) else {*supervision.channel}
-    )
+    channels = {supervision.channel} if isinstance(supervision.channel, int) else {*supervision.channel}
     if not channels <= {*cut.recording.channel_ids}:
         raise ManifestError(
             f"{place}: supervision {supervision.id!r} is of channel {supervision.channel}, "
@@ -254,9 +252,7 @@ def find_recipe(name: str) -> Any:
     Raises:
         ManifestError: If there is none, naming the nearest names.
     """
-    known = [
-        entry.removeprefix(PREFIX) for entry in dir(lhotse.recipes) if entry.startswith(PREFIX)
-    ]
+    known = [entry.removeprefix(PREFIX) for entry in dir(lhotse.recipes) if entry.startswith(PREFIX)]
     wanted = name.lower().replace("-", "_")
     for entry in known:
         if entry.replace("_", "") == wanted.replace("_", ""):
@@ -286,9 +282,7 @@ def run_recipe(name: str, source: Path, folder: Path, options: Mapping[str, str]
         with fewer_warnings(name):
             return recipe(**given)
     except Exception as error:  # recipes assert, raise and stumble in every way
-        raise ManifestError(
-            f"{source}: Lhotse's recipe for {name} failed: {describe(error)}"
-        ) from error
+        raise ManifestError(f"{source}: Lhotse's recipe for {name} failed: {describe(error)}") from error
 
 
 @contextmanager

@@ -80,9 +80,7 @@ def prepare(
     """
     path, folder = Path(source), None if relative_to is None else Path(relative_to)
     sources = {
-        name: watched(
-            cuts if speaker_pattern is None else with_speakers(cuts, speaker_pattern), on_cut
-        )
+        name: watched(cuts if speaker_pattern is None else with_speakers(cuts, speaker_pattern), on_cut)
         for name, cuts in open_source(path, folder).items()
     }
     target = Path(out)
@@ -101,9 +99,7 @@ def open_source(path: Path, relative_to: Path | None) -> dict[str, Iterator[Cut]
     """Open a source's cuts, by the splits that it comes in; errors as ``prepare``."""
     pairs = find_recordings(path) if path.is_dir() else {}
     if pairs:
-        return {
-            name: recordings_to_cuts(*pair, relative_to=relative_to) for name, pair in pairs.items()
-        }
+        return {name: recordings_to_cuts(*pair, relative_to=relative_to) for name, pair in pairs.items()}
     if path.is_file() and is_lhotse_cuts(path):
         return {path.name: lhotse_cuts(path, relative_to=relative_to)}
     return {path.name: utterances_to_cuts(iter_manifest(path, relative_to=relative_to))}

@@ -1,5 +1,6 @@
 """What audio files really hold: rate, channels, length, and whether all of it can be read."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,8 @@ ResultT = TypeVar("ResultT")
 BLOCK_SIZE = 1 << 16  # samples decoded at a time: an hour of audio must not fill the memory
 DURATION_TOLERANCE_S = 0.1  # encoders of lossy formats pad, and manifests round
 NUM_THREADS = 8  # the disk is waited for more than it is worked with
+MAX_OGG_PAGE = 65_307  # bytes: header 27, table 255, 255 segments of 255
+OGG_END_OF_STREAM = 4
 UNKNOWN_SIZE = 0x7FFFF000  # a WAV file written to a pipe claims about this much or more
 
 
@@ -36,6 +39,8 @@ class AudioFacts:
     """Channels."""
     is_silent: bool = False
     """Whether all samples are zero; false where only the header was read."""
+    lacks_end: bool = False
+    """Whether it is an Ogg file without an end mark: cut short, or saved from a running stream."""
 
     @property
     def duration_s(self) -> float:
@@ -67,6 +72,7 @@ def probe_audio(path: Path, *, decode: bool) -> AudioFacts:
                 num_samples=num_samples,
                 num_channels=audio.channels,
                 is_silent=peak == 0,
+                lacks_end=lacks_ogg_end(path),
             )
     except (sf.SoundFileError, OSError) as error:
         raise AudioError(f"audio file {path} cannot be read: {error}{name_cure(path)}") from error
@@ -95,10 +101,24 @@ def refuse_cut_wav(path: Path, log: str) -> None:
     for line in log.splitlines():
         if line.startswith("data : ") and "(should be " in line:
             said, there = line.removeprefix("data : ").rstrip(")").split(" (should be ")
-            if int(there) + 1 < int(said) < UNKNOWN_SIZE:  # the 1 may be padding
+            if int(there) < int(said) < UNKNOWN_SIZE:
                 raise AudioError(
                     f"audio file {path} is cut short: {there} of {said} bytes of samples are there"
                 )
+
+
+def lacks_ogg_end(path: Path) -> bool:
+    """Tell whether the last page of an Ogg file is not marked as the last of its stream.
+
+    RFC 3533, section 6: a page begins with "OggS", a byte 0 and the flags; 4 marks the end.
+    """
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(-min(path.stat().st_size, MAX_OGG_PAGE), os.SEEK_END)
+        tail = file.read()
+    flags = tail[tail.rfind(b"OggS") + 5 :][:1]
+    return not flags or not flags[0] & OGG_END_OF_STREAM
 
 
 def decode_all(path: Path, audio: sf.SoundFile) -> tuple[int, float]:
@@ -113,7 +133,7 @@ def decode_all(path: Path, audio: sf.SoundFile) -> tuple[int, float]:
         peak = max(peak, float(np.abs(block).max()))
         if not np.isfinite(block).all():
             raise AudioError(f"audio file {path} holds samples that are not finite numbers")
-    if audio.frames - num_samples > DURATION_TOLERANCE_S * audio.samplerate:
+    if num_samples < audio.frames:
         raise AudioError(f"audio file {path} is cut short: {num_samples} of {audio.frames} samples")
     return num_samples, peak
 

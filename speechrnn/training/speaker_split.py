@@ -22,9 +22,7 @@ def with_speakers(cuts: Iterable[Cut], pattern: str) -> Iterator[Cut]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ManifestError(
-            f"--speaker-pattern {pattern!r} is no regular expression: {error}"
-        ) from error
+        raise ManifestError(f"--speaker-pattern {pattern!r} is no regular expression: {error}") from error
     if expression.groups < 1:
         raise ManifestError(f"--speaker-pattern {pattern!r} needs a group ( ) around the speaker")
     for cut in cuts:
@@ -58,9 +56,7 @@ def parse_shares(text: str) -> dict[str, float]:
                 f"speakers; the rest is train), got {text!r}"
             )
         if value >= 1 and value != int(value):
-            raise ManifestError(
-                f"--split-by-speaker {part.strip()}: a number of speakers must be whole"
-            )
+            raise ManifestError(f"--split-by-speaker {part.strip()}: a number of speakers must be whole")
         shares[name] = value
     if sum(share for share in shares.values() if share < 1) >= 1:
         raise ManifestError(f"--split-by-speaker {text}: the shares leave nothing for train")
@@ -117,9 +113,7 @@ def take_share(speakers: list[str], seconds: Mapping[str, float], wanted_s: floa
     return taken
 
 
-def split_cuts(
-    cuts: Iterable[Cut], shares: Mapping[str, float], *, seed: int = 0
-) -> dict[str, list[Cut]]:
+def split_cuts(cuts: Iterable[Cut], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, list[Cut]]:
     """Split cuts so that no speaker is in two splits.
 
     Raises:

@@ -1,0 +1,73 @@
+# Everything goes into .venv; `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.txt
+RUN := exp/demo
+
+.PHONY: help demo demo-transcribe demo-train test lint format bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "speechrnn needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "== making .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+.venv/base: .venv/made pyproject.toml constraints.txt
+	@echo "== installing speechrnn (numpy, soundfile, soxr, onnxruntime)"
+	@$(UV) --editable .
+	@touch $@
+
+.venv/train: .venv/base
+	@echo "== installing the training extra (torch, Lightning, Lhotse, ...)"
+	@$(UV) --editable '.[train]'
+	@touch $@
+
+.venv/dev: .venv/train
+	@echo "== installing the development extra"
+	@$(UV) --editable '.[train,dev]'
+	@touch $@
+
+demo: demo-transcribe demo-train ## transcribe real clips, then train on real digits and use the result (6 minutes)
+
+demo-transcribe: .venv/base
+	@echo "== real clips, transcribed by the model that ships with speechrnn"
+	@$(BIN)/speechrnn evaluate data/samples/transcripts.tsv
+
+demo-train: .venv/train
+	@rm -rf $(RUN)
+	@echo "== the Free Spoken Digit Dataset: manifests of its official split"
+	@$(BIN)/python recipes/fsdd/prepare.py --out $(RUN)/data
+	@echo "== training a digit classifier"
+	@$(BIN)/speechrnn fit --config recipes/fsdd/gru.yaml --data.root $(RUN)/data --trainer.default_root_dir $(RUN)/gru
+	@echo "== the trained model as one file, measured on the official test split"
+	@$(BIN)/speechrnn export $(RUN)/gru/checkpoints/best.ckpt $(RUN)/digits.onnx
+	@$(BIN)/speechrnn evaluate $(RUN)/data/test.jsonl.gz -m $(RUN)/digits.onnx
+	@echo "== and used on a clip"
+	@$(BIN)/speechrnn transcribe -m $(RUN)/digits.onnx data/samples/fsdd_*.wav
+
+test: .venv/dev lint ## run all tests, the linter and the type checker
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev ## run the linter and the type checker
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/dev ## format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/dev ## measure the speed ratios of benchmarks/
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## remove .venv and what tools left; experiments in exp/ stay
+	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
