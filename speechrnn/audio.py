@@ -25,7 +25,9 @@ Waveform: TypeAlias = NDArray[np.float32]
 logger = logging.getLogger("speechrnn")
 
 MAX_CHANNELS = 8
-UNKNOWN_SIZE = 0x7FFF_0000  # data sizes from here on, and 0, are what writers to a pipe put for "unknown"
+MAX_PEAK = 10.0  # 20 dB above full scale: floats beyond were never divided by 32768
+UNKNOWN_SIZE = 0x7FFF_0000  # sizes from here on, and 0, are what writers to a pipe put for "unknown"
+PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04
 INSTALL_FFMPEG = "install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)"
 
@@ -54,7 +56,8 @@ def load_audio(
 
     Raises:
         AudioError: Naming the file and what is wrong with it: missing, not audio, truncated, empty, samples
-            that are no numbers, too many channels, a channel it has not, an array without a rate.
+            that are no numbers or far outside [-1, 1], too many channels, a channel it has not, an array
+            without a rate.
     """
     name = source_name(source)
     if isinstance(source, np.ndarray):
@@ -68,13 +71,14 @@ def load_audio(
         waveform = soxr.resample(waveform, rate, sample_rate)
     if not len(waveform):
         raise AudioError(f"{name}: {len(samples)} samples at {rate} Hz are less than one at {sample_rate} Hz")
-    return np.ascontiguousarray(waveform, dtype=np.float32)
+    # Lossy codecs and resampling overshoot full scale a little.
+    return np.ascontiguousarray(np.clip(waveform, -1, 1), dtype=np.float32)
 
 
 def source_name(source: Source) -> str:
     """Name a source in messages."""
     if isinstance(source, str | PathLike):
-        return os.fspath(source)
+        return os.fspath(source) or "''"
     if isinstance(source, bytes):
         return f"audio of {len(source)} bytes"
     if isinstance(source, np.ndarray):
@@ -94,7 +98,10 @@ def check_array(samples: NDArray[Any], rate: int | None, name: str) -> tuple[NDA
         samples = samples / -float(np.iinfo(samples.dtype).min)
     elif not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"{name}: samples must be int16, int32 or float, got {samples.dtype}")
-    return samples.reshape(len(samples), -1).astype(np.float32), rate
+    if samples.ndim == 1:
+        samples = samples[:, np.newaxis]
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+        return samples.astype(np.float32), rate
 
 
 def read_samples(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> tuple[NDArray[Any], int]:
@@ -104,6 +111,9 @@ def read_samples(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> t
         raise AudioError(f"{name}: is empty (0 bytes)")
     if is_mp4_or_aac(data):
         data = convert_with_ffmpeg(data, name)
+    if data.startswith(b"OggS"):
+        check_ogg_end(data, name)
+    data = mend_unclosed_wav(data)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             samples = file.read(dtype="float32", always_2d=True)
@@ -117,8 +127,11 @@ def read_bytes(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> byt
     """Read a file whole; errors as ``load_audio``."""
     if isinstance(source, bytes):
         return source
+    if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
+        kind = type(source).__name__
+        raise AudioError(f"{name}: must be a path, bytes, a binary file or a NumPy array, got {kind}")
     try:
-        return Path(source).read_bytes() if isinstance(source, str | PathLike) else source.read()
+        data = Path(source).read_bytes() if isinstance(source, str | PathLike) else source.read()
     except FileNotFoundError:
         raise AudioError(f"{name}: no such file") from None
     except IsADirectoryError:
@@ -126,6 +139,9 @@ def read_bytes(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> byt
     except (OSError, ValueError) as error:  # ValueError: a closed file, a path with a null byte
         reason = getattr(error, "strerror", None) or error
         raise AudioError(f"{name}: cannot be read: {reason}") from error
+    if not isinstance(data, bytes):
+        raise AudioError(f"{name}: must be opened in binary mode; reading it gave {type(data).__name__}")
+    return data
 
 
 def check_whole(data: bytes, num_read: int, file: soundfile.SoundFile, name: str) -> None:
@@ -134,13 +150,43 @@ def check_whole(data: bytes, num_read: int, file: soundfile.SoundFile, name: str
     Raises:
         AudioError: With what the header promises and what is there.
     """
-    promised = re.search(r"^data *: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    promised = PROMISED.search(file.extra_info)
     if promised and int(promised[2]) < int(promised[1]) < UNKNOWN_SIZE:
-        raise AudioError(f"{name}: truncated: {promised[2]} bytes of samples where {promised[1]} should be")
+        raise AudioError(f"{name}: truncated: {promised[2]} bytes are there of {promised[1]}")
     if num_read < file.frames:
         raise AudioError(f"{name}: truncated: {num_read} samples can be read of {file.frames}")
-    if data.startswith(b"OggS") and not data[data.rfind(b"OggS") + 5 :][:1] >= bytes([OGG_END_OF_STREAM]):
+
+
+def check_ogg_end(data: bytes, name: str) -> None:
+    """Refuse an Ogg file that ends within a page; warn of one whose last page is not marked as such.
+
+    A stream saved while it was sent ends between pages and has no mark, so that is no error. RFC 3533, section
+    6: flags are byte 5 of a page, byte 26 is the number of segments, whose sizes follow.
+
+    Raises:
+        AudioError: If the last page is incomplete.
+    """
+    page = data[data.rfind(b"OggS") :]
+    sizes = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if len(page) <= 26 or len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes):
+        raise AudioError(f"{name}: truncated: the file ends within an Ogg page")
+    if not page[5] & OGG_END_OF_STREAM:
         logger.warning("%s: has no end-of-stream mark; the file may be truncated", name)
+
+
+def mend_unclosed_wav(data: bytes) -> bytes:
+    """Let the samples of a WAV file whose writer never filled in their size, 0, run to the end of the file."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return data
+    start = 12
+    while data[start : start + 4] != b"data" and start + 8 <= len(data):
+        size = int.from_bytes(data[start + 4 : start + 8], "little")
+        start += 8 + size + size % 2
+    riff_end = 8 + int.from_bytes(data[4:8], "little")
+    says_nothing = riff_end <= start + 8 or riff_end >= UNKNOWN_SIZE
+    if data[start : start + 8] != b"data\0\0\0\0" or len(data) <= start + 8 or not says_nothing:
+        return data
+    return data[: start + 4] + b"\xff" * 4 + data[start + 8 :]
 
 
 def is_mp4_or_aac(data: bytes) -> bool:
@@ -156,17 +202,19 @@ def convert_with_ffmpeg(data: bytes, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:  # MP4 cannot be read from a pipe: its index may come last
         path = Path(folder) / "audio"
         path.write_bytes(data)
-        command = [ffmpeg, "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn"]
+        command = [ffmpeg, "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}", "-vn"]
         command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    if done.returncode != 0 or not done.stdout:
         raise AudioError(f"{name}: ffmpeg cannot read it: {lines[-1]}")
+    if done.stderr.strip():  # of a truncated file ffmpeg returns what is there, and success
+        logger.warning("%s: ffmpeg reads it, but says: %s", name, lines[-1])
     return done.stdout
 
 
 def check_samples(samples: NDArray[Any], name: str) -> None:
-    """Refuse clips with no samples, too many channels or samples that are no numbers; as ``load_audio``."""
+    """Refuse clips with no samples, too many channels or samples no sound has; errors as ``load_audio``."""
     num_samples, num_channels = samples.shape
     if not num_samples:
         raise AudioError(f"{name}: holds no samples (0 s)")
@@ -177,6 +225,9 @@ def check_samples(samples: NDArray[Any], name: str) -> None:
         first = int(np.argmin(finite.all(axis=1)))
         count = int((~finite).sum())
         raise AudioError(f"{name}: {count} samples are NaN or infinite, the first at sample {first}")
+    peak = float(np.abs(samples).max())
+    if peak > MAX_PEAK:
+        raise AudioError(f"{name}: samples go up to {peak:g}; floats must be in [-1, 1], so divide them first")
 
 
 def pick_channel(samples: NDArray[Any], channel: Literal["mean"] | int, name: str) -> Waveform:
@@ -187,8 +238,8 @@ def pick_channel(samples: NDArray[Any], channel: Literal["mean"] | int, name: st
             say_downmixing(num_channels)
         mean: Waveform = samples.mean(axis=1, dtype=np.float32)
         return mean
-    if not 0 <= channel < num_channels:
-        raise AudioError(f"{name}: has no channel {channel}; it has {num_channels}, counted from 0")
+    if not isinstance(channel, int) or not 0 <= channel < num_channels:
+        raise AudioError(f"{name}: has no channel {channel!r}; it has {num_channels}, counted from 0")
     picked: Waveform = samples[:, channel]
     return picked
 

@@ -173,18 +173,22 @@ def bootstrap_interval(
         seed: Of the draws.
 
     Raises:
-        ConfigError: If there is no utterance, the counts do not pair, or ``level`` is out of range.
+        ConfigError: If there is no utterance, counts or groups do not pair, or ``level`` or
+            ``num_resamples`` is out of range.
     """
-    counts = np.stack([np.asarray(errors, dtype=float), np.asarray(totals, dtype=float)], axis=-1)
-    if counts.ndim != 2 or not len(counts):
-        raise ConfigError(f"errors and totals must be (n,) with n > 0, got shape {counts.shape[:-1]}")
+    above, below = np.asarray(errors, dtype=float), np.asarray(totals, dtype=float)
+    if above.ndim != 1 or above.shape != below.shape or not len(above):
+        raise ConfigError(f"errors and totals must be (n,) with n > 0, got {above.shape} and {below.shape}")
     if not 0 < level < 1:
         raise ConfigError(f"level must be in (0, 1), got {level}")
+    if num_resamples < 1:
+        raise ConfigError(f"num_resamples must be >= 1, got {num_resamples}")
+    counts = np.stack([above, below], axis=-1)
     if groups is not None:
         counts = sum_groups(counts, groups)
-    draws = np.random.default_rng(seed).integers(len(counts), size=(num_resamples, len(counts)))
-    sums = np.stack([counts[:, column][draws].sum(axis=1) for column in (0, 1)])
-    rates = np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1), sums[0])
+    generator, n = np.random.default_rng(seed), len(counts)
+    sums = np.array([counts[generator.integers(n, size=n)].sum(axis=0) for _ in range(num_resamples)])
+    rates = np.divide(sums[:, 0], sums[:, 1], out=sums[:, 0].copy(), where=sums[:, 1] > 0)
     low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level)
 
@@ -193,9 +197,9 @@ def sum_groups(counts: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
     """Add up (n, 2) counts by group."""
     if len(groups) != len(counts):
         raise ConfigError(f"groups must name {len(counts)} utterances, got {len(groups)}")
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.zeros((len(names), 2))
-    np.add.at(sums, index, counts)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros((len(numbers), 2))
+    np.add.at(sums, [numbers[name] for name in groups], counts)
     return sums
 
 

@@ -1,6 +1,7 @@
 """Text to tokens and back: the vocabulary, which owns the blank, and the normalisation in front of it."""
 
 import difflib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,8 @@ MOST_NAMED = 10
 
 
 def strip_punctuation(text: str) -> str:
-    """Drop Unicode punctuation, but for apostrophes, which belong to words."""
+    """Drop Unicode punctuation, but for apostrophes, which belong to words; ’ within a word becomes one."""
+    text = re.sub(r"(?<=\w)’(?=\w)", "'", text)
     return "".join(c for c in text if c == "'" or not unicodedata.category(c).startswith("P"))
 
 
@@ -60,28 +62,38 @@ class Vocabulary:
         """Check tokens and steps.
 
         Raises:
-            TextError: If there is no token, one is empty, double or no single character where it must be,
-                or a step of the normalisation does not exist.
+            TextError: If there is no token, one is empty, double, no text, or no single character or word
+                where it must be, or the unit or a step of the normalisation does not exist.
         """
-        object.__setattr__(self, "tokens", tuple(self.tokens))
-        object.__setattr__(self, "normalization", tuple(self.normalization))
+        for name in ("tokens", "normalization"):
+            object.__setattr__(self, name, self.to_tuple(name, getattr(self, name)))
         if self.unit not in UNITS:
             raise TextError(f"vocabulary.unit must be one of {', '.join(UNITS)}, got {self.unit!r}")
         if not self.tokens:
             raise TextError("vocabulary.tokens must not be empty")
-        for token, count in Counter(self.tokens).items():
-            self.check_token(token, count)
+        for token in self.tokens:
+            self.check_token(token)
+        [(token, count)] = Counter(self.tokens).most_common(1)
+        if count > 1:
+            raise TextError(f"vocabulary.tokens has {token!r} {count} times")
         for step in self.normalization:
             if step not in NORMALIZATIONS:
                 [nearest] = difflib.get_close_matches(str(step), NORMALIZATIONS, n=1, cutoff=0.0)
                 raise TextError(f"vocabulary.normalization: no step {step!r}; did you mean {nearest!r}?")
 
-    def check_token(self, token: object, count: int) -> None:
+    @staticmethod
+    def to_tuple(name: str, value: object) -> tuple[Any, ...]:
+        """Bring a field to a tuple; a text of tokens is its characters, a text elsewhere one name."""
+        if isinstance(value, str):
+            return tuple(value) if name == "tokens" else (value,)
+        if not isinstance(value, list | tuple):
+            raise TextError(f"vocabulary.{name} must be a list, got {value!r}")
+        return tuple(value)
+
+    def check_token(self, token: object) -> None:
         """Check one token; errors as the constructor's."""
-        if not isinstance(token, str) or not token:
-            raise TextError(f"vocabulary.tokens must be texts that are not empty, got {token!r}")
-        if count > 1:
-            raise TextError(f"vocabulary.tokens has {token!r} {count} times")
+        if not isinstance(token, str) or not token:  # YAML reads an unquoted yes, no or 1 as no text
+            raise TextError(f"vocabulary.tokens must be texts that are not empty (quote them), got {token!r}")
         if self.unit == "character" and len(token) != 1:
             raise TextError(f"vocabulary.tokens must be single characters, got {token!r}")
         if self.unit == "word" and token.split() != [token]:

@@ -48,6 +48,8 @@ def check_emissions(log_probs: NDArray[Any], lengths: NDArray[Any], vocabulary: 
         )
     if lengths.shape != log_probs.shape[:1]:
         raise ConfigError(f"output_lengths must be {log_probs.shape[:1]}, got {lengths.shape}")
+    if lengths.size and not np.issubdtype(lengths.dtype, np.integer):
+        raise ConfigError(f"output_lengths must be integers, got {lengths.dtype}")
     for index, length in enumerate(lengths):
         if not 0 <= length <= log_probs.shape[1]:
             raise ConfigError(
