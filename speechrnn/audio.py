@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from functools import lru_cache
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -27,8 +27,11 @@ logger = logging.getLogger("speechrnn")
 MAX_CHANNELS = 8
 MAX_PEAK = 10.0  # 20 dB above full scale: floats beyond were never divided by 32768
 UNKNOWN_SIZE = 0x7FFF_0000  # sizes from here on, and 0, are what writers to a pipe put for "unknown"
+UNKNOWN_FRAMES = 2**62  # what libsndfile says of a FLAC stream without a length is above
+BLOCK = 2**20  # samples read at a time
 PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04
+FFMPEG_PREFIX = re.compile(r"^(?:\[[^]]*\] *)+")  # the part of ffmpeg that speaks, with its address
 INSTALL_FFMPEG = "install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)"
 
 
@@ -114,10 +117,12 @@ def read_samples(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> t
     if data.startswith(b"OggS"):
         check_ogg_end(data, name)
     data = mend_unclosed_wav(data)
+    endless = is_mp3_without_length(data)
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            samples = file.read(dtype="float32", always_2d=True)
-            check_whole(data, len(samples), file, name)
+        with ForwardFile(EndlessBytes(data) if endless else io.BytesIO(data)) as file:
+            samples = read_blocks(file)
+            if not endless:
+                check_whole(len(samples), file, name)
             return samples, file.samplerate
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{name}: not audio that can be read, or truncated: {error.error_string}") from error
@@ -144,7 +149,51 @@ def read_bytes(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> byt
     return data
 
 
-def check_whole(data: bytes, num_read: int, file: soundfile.SoundFile, name: str) -> None:
+class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file read from beginning to end: soundfile seeks after each read, which fails without a length."""
+
+    def seekable(self) -> bool:
+        """Say that it cannot be sought in."""
+        return False
+
+
+class EndlessBytes(io.BytesIO):
+    """Bytes that tell a length beyond any estimate, so that libsndfile stops only where they really end."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, and remember whether to the end."""
+        self.at_end = whence == os.SEEK_END
+        return super().seek(offset, whence)
+
+    def tell(self) -> int:
+        """Say the place; the end is 100 times as far as it is."""
+        return super().tell() * (100 if self.at_end else 1)
+
+    at_end = False
+
+
+def is_mp3_without_length(data: bytes) -> bool:
+    """Tell whether a file is MP3 and has no header that counts its frames, as when cut from a stream.
+
+    libsndfile then takes all frames to be as large as the first and reads no further than that gives.
+    """
+    start = 0
+    if data.startswith(b"ID3"):  # its size comes in 7 bits a byte
+        start = 10 + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data[9:5:-1]))
+    head = data[start : start + 64]
+    is_mp3 = head[:1] == b"\xff" and head[1:2] >= b"\xe0"
+    return is_mp3 and not any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def read_blocks(file: soundfile.SoundFile) -> NDArray[np.float32]:
+    """Read (samples, channels) to the end, whether or not the file knows its length."""
+    blocks = [file.read(BLOCK, dtype="float32", always_2d=True)]
+    while len(blocks[-1]) == BLOCK:
+        blocks.append(file.read(BLOCK, dtype="float32", always_2d=True))
+    return np.concatenate(blocks)
+
+
+def check_whole(num_read: int, file: soundfile.SoundFile, name: str) -> None:
     """Refuse a file that ends before its header says.
 
     Raises:
@@ -153,15 +202,15 @@ def check_whole(data: bytes, num_read: int, file: soundfile.SoundFile, name: str
     promised = PROMISED.search(file.extra_info)
     if promised and int(promised[2]) < int(promised[1]) < UNKNOWN_SIZE:
         raise AudioError(f"{name}: truncated: {promised[2]} bytes are there of {promised[1]}")
-    if num_read < file.frames:
+    if num_read < file.frames < UNKNOWN_FRAMES:
         raise AudioError(f"{name}: truncated: {num_read} samples can be read of {file.frames}")
 
 
 def check_ogg_end(data: bytes, name: str) -> None:
     """Refuse an Ogg file that ends within a page; warn of one whose last page is not marked as such.
 
-    A stream saved while it was sent ends between pages and has no mark, so that is no error. RFC 3533, section
-    6: flags are byte 5 of a page, byte 26 is the number of segments, whose sizes follow.
+    A stream saved while it was sent ends between pages and has no mark, so that is no error. RFC 3533,
+    section 6: flags are byte 5 of a page, byte 26 is the number of segments, whose sizes follow.
 
     Raises:
         AudioError: If the last page is incomplete.
@@ -175,7 +224,7 @@ def check_ogg_end(data: bytes, name: str) -> None:
 
 
 def mend_unclosed_wav(data: bytes) -> bytes:
-    """Let the samples of a WAV file whose writer never filled in their size, 0, run to the end of the file."""
+    """Let the samples of a WAV file whose writer never filled in their size run to the end of the file."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return data
     start = 12
@@ -205,11 +254,12 @@ def convert_with_ffmpeg(data: bytes, name: str) -> bytes:
         command = [ffmpeg, "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}", "-vn"]
         command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         done = subprocess.run(command, capture_output=True, check=False)
-    lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    said = done.stderr.decode(errors="replace").strip()
+    reason = FFMPEG_PREFIX.sub("", said.splitlines()[0]) if said else "no reason given"
     if done.returncode != 0 or not done.stdout:
-        raise AudioError(f"{name}: ffmpeg cannot read it: {lines[-1]}")
-    if done.stderr.strip():  # of a truncated file ffmpeg returns what is there, and success
-        logger.warning("%s: ffmpeg reads it, but says: %s", name, lines[-1])
+        raise AudioError(f"{name}: ffmpeg cannot read it: {reason}")
+    if said:  # of a truncated file ffmpeg returns what is there, and success
+        logger.warning("%s: ffmpeg reads it, but says: %s", name, reason)
     return done.stdout
 
 
@@ -227,7 +277,9 @@ def check_samples(samples: NDArray[Any], name: str) -> None:
         raise AudioError(f"{name}: {count} samples are NaN or infinite, the first at sample {first}")
     peak = float(np.abs(samples).max())
     if peak > MAX_PEAK:
-        raise AudioError(f"{name}: samples go up to {peak:g}; floats must be in [-1, 1], so divide them first")
+        raise AudioError(
+            f"{name}: samples go up to {peak:g}; floats must be in [-1, 1], so divide them first"
+        )
 
 
 def pick_channel(samples: NDArray[Any], channel: Literal["mean"] | int, name: str) -> Waveform:
@@ -244,7 +296,7 @@ def pick_channel(samples: NDArray[Any], channel: Literal["mean"] | int, name: st
     return picked
 
 
-@lru_cache(maxsize=None)
+@cache
 def say_resampling(source_rate: int, sample_rate: int) -> None:
     """Say once that clips of a rate are resampled."""
     if source_rate < sample_rate:
@@ -260,7 +312,7 @@ def say_resampling(source_rate: int, sample_rate: int) -> None:
         logger.warning("audio at %d Hz is resampled to the model's %d Hz", source_rate, sample_rate)
 
 
-@lru_cache(maxsize=None)
+@cache
 def say_downmixing(num_channels: int) -> None:
     """Say once that clips of several channels are mixed down."""
     logger.warning("audio of %d channels is mixed down to their mean", num_channels)

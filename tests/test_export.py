@@ -34,9 +34,7 @@ def assert_same_answers(model: SpeechModel, path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cell", "bidirectional", "norm"), EVERY_ENCODER)
-def test_every_encoder_is_exported_exactly(
-    cell: str, bidirectional: bool, norm: str, tmp_path: Path
-) -> None:
+def test_every_encoder_is_exported_exactly(cell: str, bidirectional: bool, norm: str, tmp_path: Path) -> None:
     model = make_model(encoder={"cell": cell, "bidirectional": bidirectional, "norm": norm})
     assert_same_answers(model, export_model(model, tmp_path / "m.onnx"))
 
@@ -133,7 +131,9 @@ def test_a_file_that_differs_from_torch_is_not_written(
         return build(model, **options)
 
     monkeypatch.setattr(export, "build_model", slightly_wrong)
-    with pytest.raises(ModelFileError, match=r"differs from torch by .* on clips of \[256\] samples; not written"):
+    with pytest.raises(
+        ModelFileError, match=r"differs from torch by .* on clips of \[256\] samples; not written"
+    ):
         export_model(make_model(), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -167,9 +167,15 @@ def test_a_checkpoint_is_exported_and_used_from_the_command_line(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[]", "a model card is a JSON object"), ("{", "not JSON"), ('{"nme": "x"}', "'nme' is not a text under one of")],
+    [
+        ("[]", "a model card is a JSON object"),
+        ("{", "not JSON"),
+        ('{"nme": "x"}', "'nme' is not a text under one of"),
+    ],
 )
-def test_a_wrong_card_is_named(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_card_is_named(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_checkpoint(tmp_path / "m.ckpt")
     (tmp_path / "card.json").write_text(text)
     arguments = ["export", str(tmp_path / "m.ckpt"), str(tmp_path / "m.onnx")]
@@ -203,5 +209,3 @@ def test_a_checkpoint_transcribes_by_itself_exported_once(
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="x.ckpt: no such checkpoint"):
         export_checkpoint(tmp_path / "x.ckpt", tmp_path / "m.onnx")
-
-

@@ -111,9 +111,7 @@ def test_padding_may_hold_anything() -> None:
     torch.testing.assert_close(features(dirty, lengths)[0], features(clean, lengths)[0])
 
 
-@pytest.mark.parametrize(
-    ("num_samples", "num_frames"), [(511, 0), (512, 1), (671, 1), (672, 2), (16000, 97)]
-)
+@pytest.mark.parametrize(("num_samples", "num_frames"), [(511, 0), (512, 1), (671, 1), (672, 2), (16000, 97)])
 def test_frames_are_counted_without_centring(num_samples: int, num_frames: int) -> None:
     # 1 + (n - 512) // 160, by hand: 672 = 512 + 160 has a second frame, 671 has not;
     # 16000: (16000 - 512) / 160 = 96.8, so 97 frames.

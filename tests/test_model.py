@@ -85,7 +85,8 @@ def test_a_clip_without_a_frame_gives_no_nan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "factor", "expected"), [(7, 1, 7), (7, 2, 4), (8, 2, 4), (9, 4, 3), (8, 4, 2), (1, 4, 1), (0, 2, 0)]
+    ("num_frames", "factor", "expected"),
+    [(7, 1, 7), (7, 2, 4), (8, 2, 4), (9, 4, 3), (8, 4, 2), (1, 4, 1), (0, 2, 0)],
 )
 def test_output_lengths_are_halved_and_rounded_up(num_frames: int, factor: Any, expected: int) -> None:
     assert EncoderConfig(subsampling=factor).num_outputs(num_frames) == expected
@@ -128,7 +129,9 @@ def test_a_configuration_survives_as_plain_data() -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_one() -> None:
     plain = make_config().to_dict()
     plain["encoder"]["hiden_size"] = plain["encoder"].pop("hidden_size")
-    with pytest.raises(ConfigError, match=r"encoder.hiden_size does not exist; did you mean encoder.hidden_size"):
+    with pytest.raises(
+        ConfigError, match=r"encoder.hiden_size does not exist; did you mean encoder.hidden_size"
+    ):
         ModelConfig.from_dict(plain)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy_cells import STEPS, elman_step
 
 from speechrnn.errors import ConfigError
 from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.recurrent import RecurrentStack, reorder, reversal, run_cell
-from numpy_cells import STEPS, elman_step
 
 CELLS = ["rnn", "gru", "lstm"]
 EVERY_STACK = list(itertools.product(CELLS, [False, True], ["none", "layer", "batch"]))
@@ -65,7 +65,9 @@ def test_gradients_through_time_equal_finite_differences(kind: str, bidirectiona
 
 
 @pytest.mark.parametrize(("kind", "bidirectional", "norm"), EVERY_STACK)
-def test_an_utterance_alone_equals_itself_among_longer_mates(kind: str, bidirectional: bool, norm: str) -> None:
+def test_an_utterance_alone_equals_itself_among_longer_mates(
+    kind: str, bidirectional: bool, norm: str
+) -> None:
     stack = make_stack(cell=kind, bidirectional=bidirectional, norm=norm).eval()
     features, lengths = batch([9, 4, 1])
     together, _ = stack(features, lengths)

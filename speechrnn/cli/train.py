@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from speechrnn.cli.config_errors import explain, keys_of_class
 from speechrnn.errors import CheckpointError, ConfigError
-from speechrnn.training.callbacks import DataWait, PredictionWriter, SaveInterrupted
+from speechrnn.training.callbacks import DataWait, LastCheckpoint, PredictionWriter, checkpoint_folder
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
 from speechrnn.training.data import SpeechDataModule
@@ -23,12 +23,12 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": 1,
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 1,
+    "callbacks": [DataWait(), PredictionWriter(), LastCheckpoint()],
 }
 CALLBACK_DEFAULTS: dict[str, Any] = {
     "checkpoint.monitor": "val/error_rate",
     "checkpoint.mode": "min",
     "checkpoint.filename": "best",
-    "checkpoint.save_last": True,
     "early_stopping.monitor": "val/error_rate",
     "early_stopping.mode": "min",
     "early_stopping.patience": 50,
@@ -46,11 +46,6 @@ class TrainingParser(LightningArgumentParser):
         keys += [key for task in TASKS for key in keys_of_class(task, "model")]
         said = explain(message, keys, [task.__name__ for task in TASKS])
         self.exit(2, f"speechrnn: error: {said}\n")
-
-
-def checkpoint_folder(root: str | None) -> str:
-    """Say where a run keeps its checkpoints."""
-    return str(Path(root or ".") / "checkpoints")
 
 
 class TrainingCLI(LightningCLI):
@@ -96,14 +91,6 @@ class TrainingCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:  # jsonargparse's, around what the classes themselves said
             raise ConfigError(explain(str(error), (), ())) from error
-
-    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Make the trainer, with the callbacks that need no configuration."""
-        config = self.config_init[self.subcommand]
-        folder = config.checkpoint.dirpath
-        fixed: list[Callback] = [DataWait(), SaveInterrupted(folder), PredictionWriter()]
-        chosen = config.trainer.callbacks or []
-        return super().instantiate_trainer(callbacks=[*chosen, *fixed], **kwargs)
 
 
 def run(argv: list[str]) -> int:

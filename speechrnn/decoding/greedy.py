@@ -52,9 +52,7 @@ def check_emissions(log_probs: NDArray[Any], lengths: NDArray[Any], vocabulary: 
         raise ConfigError(f"output_lengths must be integers, got {lengths.dtype}")
     for index, length in enumerate(lengths):
         if not 0 <= length <= log_probs.shape[1]:
-            raise ConfigError(
-                f"output_lengths[{index}] must be in [0, {log_probs.shape[1]}], got {length}"
-            )
+            raise ConfigError(f"output_lengths[{index}] must be in [0, {log_probs.shape[1]}], got {length}")
         if np.isnan(log_probs[index, :length]).any():
             raise ConfigError(f"log_probs[{index}] holds NaN")
 

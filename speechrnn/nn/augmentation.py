@@ -55,9 +55,7 @@ class WaveformAugmentation(nn.Module):
             return waveform, waveform_lengths
         if self.config.speeds:
             choice = int(torch.randint(len(self.config.speeds), ()))
-            waveform, waveform_lengths = change_speed(
-                waveform, waveform_lengths, self.config.speeds[choice]
-            )
+            waveform, waveform_lengths = change_speed(waveform, waveform_lengths, self.config.speeds[choice])
         if torch.rand(()) < self.config.narrowband:
             halved = AF.resample(waveform, 2, 1)
             waveform = AF.resample(halved, 1, 2)[:, : waveform.shape[1]]
@@ -98,7 +96,7 @@ class SpecAugment(nn.Module):
         if not self.training:
             return features
         config = self.config
-        batch, num_frames, n_features = features.shape
+        _, num_frames, n_features = features.shape
         longest = (input_lengths // 5).clamp(max=config.time_mask_frames)
         widest = torch.full_like(input_lengths, min(config.frequency_mask_size, n_features))
         for _ in range(config.time_masks):

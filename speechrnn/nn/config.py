@@ -79,9 +79,7 @@ class FeatureConfig:
             self.n_mfcc,
             f"<= n_mels ({self.n_mels})",
         )
-        require(
-            0 <= self.f_min < self.highest_frequency, "features.f_min", self.f_min, "in [0, f_max)"
-        )
+        require(0 <= self.f_min < self.highest_frequency, "features.f_min", self.f_min, "in [0, f_max)")
         require(
             self.highest_frequency <= self.sample_rate / 2,
             "features.f_max",

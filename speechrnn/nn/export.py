@@ -51,7 +51,7 @@ class Graph:
 
     def constant(self, value: Any, dtype: type = np.int64) -> str:
         """Return the name of a small constant, stored once."""
-        array = np.asarray(value, dtype=dtype)
+        array: NDArray[Any] = np.asarray(value, dtype=dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.constants:
             self.constants[key] = self.store(array)
@@ -187,9 +187,7 @@ def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> o
     ctc = model.config.task == "ctc"
     shape: list[str | int] = ["batch", "frames"] if ctc else ["batch"]
     outputs = [
-        helper.make_tensor_value_info(
-            "log_probs", TensorProto.FLOAT, [*shape, len(model.config.vocabulary)]
-        ),
+        helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, [*shape, len(model.config.vocabulary)]),
         helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
     ]
     inputs = [
@@ -218,9 +216,7 @@ def add_features(graph: Graph, model: SpeechModel) -> tuple[str, str, str]:
     features = add_log_mel(graph, model)
     if config.kind == "mfcc":
         features = graph.add("MatMul", features, graph.weight(model.features.dct))
-    past_first = graph.add(
-        "Add", "waveform_lengths", graph.constant([config.hop_length - config.n_fft])
-    )
+    past_first = graph.add("Add", "waveform_lengths", graph.constant([config.hop_length - config.n_fft]))
     lengths = graph.add(
         "Div", graph.add("Max", past_first, graph.constant([0])), graph.constant([config.hop_length])
     )
@@ -240,9 +236,7 @@ def add_log_mel(graph: Graph, model: SpeechModel) -> str:
     kernel, left, right = fourier_kernel(model)
     ends = [graph.constant([left]), graph.constant([-right if right else np.iinfo(np.int64).max])]
     waveform = graph.add("Slice", waveform, *ends, graph.constant([2]))
-    spectrum = graph.add(
-        "Conv", waveform, graph.weight(kernel), strides=[config.hop_length]
-    )
+    spectrum = graph.add("Conv", waveform, graph.weight(kernel), strides=[config.hop_length])
     # Real and imaginary parts are squared, then added up by the mel bands themselves.
     bands = model.features.mel_bands.numpy()
     both = np.concatenate([bands, bands]).T[:, :, None]
@@ -342,14 +336,10 @@ def add_subsampling(
             mask = add_mask(graph, features, lengths)
             features = graph.add("Where", mask, features, graph.constant(0.0, np.float32))
         channels_first = graph.add("Transpose", features, perm=[0, 2, 1])
-        weights = graph.weight(convolution.weight), graph.weight(convolution.bias)
-        convolved = graph.add(
-            "Conv", channels_first, *weights, strides=[2], pads=[padding, padding]
-        )
+        weights = [graph.weight(convolution.get_parameter(name)) for name in ("weight", "bias")]
+        convolved = graph.add("Conv", channels_first, *weights, strides=[2], pads=[padding, padding])
         features = graph.add("Transpose", graph.add("Relu", convolved), perm=[0, 2, 1])
-        lengths = graph.add(
-            "Div", graph.add("Add", lengths, graph.constant([1])), graph.constant([2])
-        )
+        lengths = graph.add("Div", graph.add("Add", lengths, graph.constant([1])), graph.constant([2]))
     return features, lengths
 
 

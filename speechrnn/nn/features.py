@@ -98,7 +98,7 @@ def frame_window(config: FeatureConfig) -> Tensor:
 
 def mel_bands(config: FeatureConfig) -> Tensor:
     """Make the triangular mel filters, (n_fft // 2 + 1, n_mels)."""
-    return AF.melscale_fbanks(
+    bands: Tensor = AF.melscale_fbanks(
         n_freqs=config.n_fft // 2 + 1,
         f_min=config.f_min,
         f_max=config.highest_frequency,
@@ -107,6 +107,7 @@ def mel_bands(config: FeatureConfig) -> Tensor:
         norm="slaney" if config.mel_scale == "slaney" else None,
         mel_scale=config.mel_scale,
     )
+    return bands
 
 
 def append_deltas(features: Tensor, input_lengths: Tensor, order: int) -> Tensor:

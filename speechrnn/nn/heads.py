@@ -20,7 +20,8 @@ class CTCHead(nn.Module):
 
     def forward(self, encoded: Tensor, output_lengths: Tensor) -> Tensor:
         """Map (batch, time, output_size) to log_probs (batch, time, num_tokens), float32."""
-        return self.output(encoded).float().log_softmax(-1)
+        log_probs: Tensor = self.output(encoded).float().log_softmax(-1)
+        return log_probs
 
 
 class ClassificationHead(nn.Module):
@@ -35,7 +36,8 @@ class ClassificationHead(nn.Module):
 
     def forward(self, encoded: Tensor, output_lengths: Tensor) -> Tensor:
         """Map (batch, time, output_size) to log_probs (batch, num_labels), float32."""
-        return self.output(self.pool(encoded, output_lengths)).float().log_softmax(-1)
+        log_probs: Tensor = self.output(self.pool(encoded, output_lengths)).float().log_softmax(-1)
+        return log_probs
 
     def pool(self, encoded: Tensor, output_lengths: Tensor) -> Tensor:
         """Sum up each clip's real frames: (batch, time, output_size) to (batch, output_size)."""
@@ -47,7 +49,7 @@ class ClassificationHead(nn.Module):
         if self.pooling == "max":
             return encoded.masked_fill(~mask, -torch.inf).amax(1)
         if self.attention is not None:
-            scores = self.attention(encoded).masked_fill(~mask, -torch.inf)
+            scores: Tensor = self.attention(encoded).masked_fill(~mask, -torch.inf)
             return (scores.softmax(1) * encoded).sum(1)
         return self.last(encoded, lengths)
 

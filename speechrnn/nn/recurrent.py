@@ -84,9 +84,7 @@ class RecurrentLayer(nn.Module):
         self.forward_cell = make_cell(config, input_size)
         self.backward_cell = make_cell(config, input_size) if config.bidirectional else None
         cell_size = config.hidden_size * (2 if config.bidirectional else 1)
-        self.projection = (
-            nn.Linear(cell_size, config.projection_size) if config.projection_size else None
-        )
+        self.projection = nn.Linear(cell_size, config.projection_size) if config.projection_size else None
         self.norm = make_norm(config.norm, config.output_size)
         self.residual = config.residual and input_size == config.output_size
 
@@ -113,16 +111,14 @@ def make_cell(config: EncoderConfig, input_size: int) -> nn.RNNBase:
     (Jozefowicz et al., 2015).
     """
     if config.cell == "rnn":
-        return nn.RNN(
-            input_size, config.hidden_size, nonlinearity=config.nonlinearity, batch_first=True
-        )
+        return nn.RNN(input_size, config.hidden_size, nonlinearity=config.nonlinearity, batch_first=True)
     if config.cell == "gru":
         return nn.GRU(input_size, config.hidden_size, batch_first=True)
     cell = nn.LSTM(input_size, config.hidden_size, batch_first=True)
     with torch.no_grad():
         forget = slice(config.hidden_size, 2 * config.hidden_size)
-        cell.bias_ih_l0[forget].fill_(1.0)
-        cell.bias_hh_l0[forget].fill_(0.0)
+        cell.get_parameter("bias_ih_l0")[forget].fill_(1.0)
+        cell.get_parameter("bias_hh_l0")[forget].fill_(0.0)
     return cell
 
 
@@ -171,7 +167,7 @@ class Reorder(torch.autograd.Function):
 
 def reorder(features: Tensor, order: Tensor) -> Tensor:
     """Apply ``reversal``'s index to (batch, time, n) features."""
-    rows: Tensor = Reorder.apply(features.reshape(-1, features.shape[-1]), order)
+    rows: Tensor = Reorder.apply(features.reshape(-1, features.shape[-1]), order)  # type: ignore[no-untyped-call]
     return rows.view_as(features)
 
 

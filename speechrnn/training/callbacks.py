@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import BasePredictionWriter, Callback
+from pytorch_lightning.callbacks import BasePredictionWriter, Callback, Checkpoint
 
 logger = logging.getLogger("speechrnn")
 
@@ -43,20 +43,34 @@ class DataWait(Callback):
         pl_module.log("train/data_wait_share", self.waited_s / total_s if total_s else 0.0)
 
 
-class SaveInterrupted(Callback):
-    """Save ``last.ckpt`` when training is interrupted or fails, so that it can go on from there."""
+class LastCheckpoint(Checkpoint):
+    """Save ``last.ckpt`` after every epoch, and when training is interrupted or fails.
 
-    def __init__(self, dirpath: str) -> None:
-        self.path = Path(dirpath) / "last.ckpt"
+    Lightning's own ``save_last`` follows the best checkpoint, and would go on from there. Callbacks of this
+    kind run after all others, so what is saved knows of the best checkpoint of the same epoch.
+    """
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save."""
+        self.save(trainer)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Save, unless nothing was trained yet."""
-        fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
-        if fitting and trainer.global_step > 0 and not trainer.fast_dev_run:
-            trainer.save_checkpoint(self.path)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and trainer.global_step > 0:
+            self.save(trainer)
             logger.warning("stopped by %s; to go on: --ckpt_path last", type(exception).__name__)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Write the checkpoint beside the best one; a run of a few trial steps leaves none."""
+        if not getattr(trainer, "fast_dev_run", False):
+            trainer.save_checkpoint(Path(checkpoint_folder(trainer.default_root_dir)) / "last.ckpt")
+
+
+def checkpoint_folder(root: str | None) -> str:
+    """Say where a run keeps its checkpoints."""
+    return str(Path(root or ".") / "checkpoints")
 
 
 class PredictionWriter(BasePredictionWriter):

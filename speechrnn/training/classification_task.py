@@ -79,9 +79,7 @@ class ClassificationTask(pl.LightningModule):
         features = self.spec_augment(features, input_lengths)
         log_probs, _ = self.model.classify_frames(features, input_lengths)
         # Log probabilities are their own log softmax, so cross entropy takes them as logits.
-        loss = F.cross_entropy(
-            log_probs, self.targets(batch), label_smoothing=self.label_smoothing
-        )
+        loss = F.cross_entropy(log_probs, self.targets(batch), label_smoothing=self.label_smoothing)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.texts))
         return loss
 

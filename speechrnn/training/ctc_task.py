@@ -44,9 +44,7 @@ class CTCTask(pl.LightningModule):
             optimization: AdamW and its schedule.
         """
         super().__init__()
-        self.config = ModelConfig(
-            task="ctc", vocabulary=vocabulary, features=features, encoder=encoder
-        )
+        self.config = ModelConfig(task="ctc", vocabulary=vocabulary, features=features, encoder=encoder)
         self.model = SpeechModel(self.config)
         self.optimization = optimization
         self.waveform_augmentation = WaveformAugmentation(augmentation)

@@ -1,5 +1,6 @@
 """Lhotse manifests to padded batches."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,19 +130,32 @@ class BatchPlan(Sampler[CutSet]):
 def split_evenly(batches: Sequence[CutSet], world_size: int) -> list[CutSet]:
     """Halve the largest batches until their number is a multiple of ``world_size``.
 
+    Where there are not utterances enough for that, the shortest batches are joined instead.
+
     Raises:
-        ManifestError: If there are fewer utterances than that takes.
+        ManifestError: If there are fewer utterances than processes.
     """
     even = list(batches)
+    num_utterances = sum(len(batch) for batch in even)
+    if num_utterances < world_size:
+        raise ManifestError(
+            f"{num_utterances} utterances cannot be shared by {world_size} processes; use fewer devices"
+        )
+    can_split = -(-len(even) // world_size) * world_size <= num_utterances
     while len(even) % world_size:
-        largest = max(range(len(even)), key=lambda index: len(even[index]))
-        if len(even[largest]) < 2:
-            raise ManifestError(
-                f"{len(even)} utterances cannot be shared by {world_size} processes; use fewer devices"
-            )
-        first, second = even[largest].split(2)
-        even[largest : largest + 1] = [first, second]
+        if can_split:
+            largest = max(range(len(even)), key=lambda index: len(even[index]))
+            even[largest : largest + 1] = even[largest].split(2)
+        else:
+            first, second, *_ = sorted(range(len(even)), key=lambda index: seconds(even[index]))
+            even[first] = even[first] + even[second]
+            del even[second]
     return even
+
+
+def seconds(cuts: CutSet) -> float:
+    """Add up the durations of a batch."""
+    return sum(cut.duration for cut in cuts)
 
 
 class SpeechDataModule(pl.LightningDataModule):
@@ -170,7 +184,7 @@ class SpeechDataModule(pl.LightningDataModule):
             dev: Manifest for validation.
             test: Manifest for ``speechrnn test``.
             predict: Manifest for ``speechrnn predict``.
-            max_batch_s: Seconds of audio in a batch, > 0.
+            max_batch_s: Seconds of audio in a batch, > 0; its last utterance may reach a little beyond.
             num_buckets: Lengths are sorted into this many buckets, >= 1.
             num_workers: Processes that load audio; 0 loads it in the training process.
             seed: Of the order of batches; with the epoch it fixes the order completely.
@@ -268,11 +282,12 @@ class SpeechDataModule(pl.LightningDataModule):
         """Tell how far the epoch has come, for the checkpoint."""
         if self.trainer is None:
             return dict(self.resumed)
+        # Processed, not completed: a batch is completed only after the callbacks that may save here.
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return {"epoch": self.trainer.current_epoch, "num_done": progress.completed}
+        return {"epoch": self.trainer.current_epoch, "num_done": progress.processed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember how far the epoch had come."""
+        """Remember how far the epoch had come, for the next training loader."""
+        # Lightning looks for that knowledge in the loader, and warns when it is not there.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         self.resumed = {"epoch": state_dict["epoch"], "num_done": state_dict["num_done"]}
-
-

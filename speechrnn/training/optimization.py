@@ -34,7 +34,10 @@ class OptimizationConfig:
         require(self.lr > 0, "optimization.lr", self.lr, "> 0")
         require(self.weight_decay >= 0, "optimization.weight_decay", self.weight_decay, ">= 0")
         require(
-            self.schedule in ("constant", "cosine"), "optimization.schedule", self.schedule, "constant or cosine"
+            self.schedule in ("constant", "cosine"),
+            "optimization.schedule",
+            self.schedule,
+            "constant or cosine",
         )
         require(0 <= self.warmup_share < 1, "optimization.warmup_share", self.warmup_share, "in [0, 1)")
         require(0 <= self.final_share <= 1, "optimization.final_share", self.final_share, "in [0, 1]")
@@ -44,7 +47,7 @@ def make_optimizer(model: nn.Module, config: OptimizationConfig, total_steps: fl
     """Make what ``configure_optimizers`` returns: optimizer and a schedule that advances each step."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_share(step, total_steps, config)

@@ -4,6 +4,7 @@ import logging
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from speechrnn.errors import ManifestError
 from speechrnn.nn.config import ModelConfig
@@ -84,8 +85,8 @@ def log_sample_pairs(task: pl.LightningModule, pairs: list[tuple[str, str]]) -> 
     if task.trainer.sanity_checking or not task.trainer.is_global_zero:
         return
     lines = [f"ref: {reference}\nhyp: {hypothesis}" for reference, hypothesis in pairs]
-    for experiment in (getattr(each, "experiment", None) for each in task.trainer.loggers):
-        if hasattr(experiment, "add_text"):
-            experiment.add_text("val/samples", "\n\n".join(lines), task.global_step)
+    for board in task.trainer.loggers:
+        if isinstance(board, TensorBoardLogger):
+            board.experiment.add_text("val/samples", "\n\n".join(lines), task.global_step)
     for line in lines:
         logger.info(line)

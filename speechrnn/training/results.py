@@ -57,9 +57,7 @@ def write_results(results: Sequence[UtteranceResult], path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def finish_test(
-    task: pl.LightningModule, results: list[UtteranceResult], *, name: str, title: str
-) -> None:
+def finish_test(task: pl.LightningModule, results: list[UtteranceResult], *, name: str, title: str) -> None:
     """Log, print and write the results of all processes at the end of a test."""
     gathered = gather_results(results)
     errors = sum(result.errors for result in gathered)

@@ -1,0 +1,126 @@
+"""Batches: each utterance once, the same plan for the same epoch, equal counts on all ranks."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from corpora import make_data, write_corpus
+
+from speechrnn.errors import AudioError, ConfigError, ManifestError
+from speechrnn.training.data import BatchPlan, SpeechDataModule, Utterances
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def plan(data: SpeechDataModule, **options: int | bool) -> list[list[str]]:
+    batches = BatchPlan(
+        data.cuts("train"),
+        max_batch_s=data.max_batch_s,
+        num_buckets=data.num_buckets,
+        seed=data.seed,
+        **options,  # type: ignore[arg-type]
+    )
+    return [[cut.id for cut in batch] for batch in batches]
+
+
+def test_an_epoch_holds_each_utterance_once(corpus: Path) -> None:
+    batches = plan(make_data(corpus), shuffle=True)
+    assert sorted(name for batch in batches for name in batch) == sorted(f"u{n}" for n in range(11))
+
+
+def test_batches_keep_to_their_seconds(corpus: Path) -> None:
+    data = make_data(corpus)
+    for batch in BatchPlan(data.cuts("train"), max_batch_s=2.0, num_buckets=3, seed=0):
+        durations = [cut.duration for cut in batch]
+        assert sum(durations) - max(durations) <= 2.0  # all but the last one fit
+
+
+def test_the_plan_follows_from_seed_and_epoch_alone(corpus: Path) -> None:
+    data = make_data(corpus)
+    first = plan(data, epoch=1, shuffle=True)
+    assert plan(data, epoch=1, shuffle=True) == first
+    assert any(plan(data, epoch=epoch, shuffle=True) != first for epoch in range(2, 6))
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 7])
+def test_ranks_share_the_epoch_in_equal_numbers_of_batches(corpus: Path, world_size: int) -> None:
+    data = make_data(corpus)
+    shares = [plan(data, shuffle=True, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert len({len(share) for share in shares}) == 1
+    names = [name for share in shares for batch in share for name in batch]
+    assert sorted(names) == sorted(f"u{n}" for n in range(11))
+
+
+def test_more_processes_than_utterances_are_refused(corpus: Path) -> None:
+    with pytest.raises(ManifestError, match="11 utterances cannot be shared by 12 processes"):
+        plan(make_data(corpus), world_size=12)
+
+
+def test_a_batch_is_padded_with_zeros_and_knows_its_lengths(corpus: Path) -> None:
+    cuts = list(make_data(corpus).cuts("train"))
+    from lhotse import CutSet
+
+    batch = Utterances(8000)[CutSet.from_cuts([cuts[0], cuts[5]])]
+    assert batch.waveform_lengths.tolist() == [3000, 6500]
+    assert batch.waveform.shape == (2, 6500)
+    assert not batch.waveform[0, 3000:].any()
+    expected, _ = soundfile.read(corpus / "u0.wav", dtype="float32")
+    np.testing.assert_allclose(batch.waveform[0, :3000].numpy(), expected, atol=1e-6)
+    assert (batch.texts, batch.utterances, batch.speakers) == (["ab", "b c"], ["u0", "u5"], ["s0", "s1"])
+
+
+def test_clips_are_brought_to_the_models_rate(corpus: Path) -> None:
+    data = make_data(corpus, sample_rate=16000)
+    batch = next(iter(data.val_dataloader()))
+    cuts = {cut.id: cut for cut in data.cuts("dev")}
+    assert batch.waveform_lengths.tolist() == [
+        round(cuts[name].duration * 16000) for name in batch.utterances
+    ]
+
+
+def test_workers_give_the_same_batches(corpus: Path) -> None:
+    alone = [batch.utterances for batch in make_data(corpus).val_dataloader()]
+    assert [batch.utterances for batch in make_data(corpus, num_workers=1).val_dataloader()] == alone
+
+
+def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"train.jsonl.gz: no such manifest; make it with"):
+        make_data(tmp_path).cuts("train")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "holds no utterance"), ("not json\n", "not a manifest of Lhotse cuts")]
+)
+def test_an_unusable_manifest_is_named(text: str, said: str, tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "train.jsonl.gz", "wt") as file:
+        file.write(text)
+    with pytest.raises(ManifestError, match=said):
+        make_data(tmp_path).cuts("train")
+
+
+def test_missing_audio_names_utterance_and_file(tmp_path: Path) -> None:
+    write_corpus(tmp_path, num_utterances=3)
+    (tmp_path / "u1.wav").unlink()
+    with pytest.raises(AudioError, match=r"utterance 'u1': cannot read .*u1.wav"):
+        list(make_data(tmp_path).val_dataloader())
+
+
+@pytest.mark.parametrize(("option", "value"), [("max_batch_s", 0.0), ("num_buckets", 0), ("num_workers", -1)])
+def test_a_wrong_setting_is_named(option: str, value: float, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"data.{option} must be"):
+        SpeechDataModule(str(tmp_path), **{option: value})  # type: ignore[arg-type]
+
+
+def test_a_resumed_epoch_goes_on_behind_what_was_done(corpus: Path) -> None:
+    batches = BatchPlan(make_data(corpus).cuts("train"), max_batch_s=2.0, num_buckets=3, seed=0)
+    whole = [[cut.id for cut in batch] for batch in batches]
+    batches.num_done = 2
+    assert [[cut.id for cut in batch] for batch in batches] == whole[2:]
+    assert len(batches) == len(whole)
+    assert torch.utils.data.Sampler in type(batches).__mro__
