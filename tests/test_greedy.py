@@ -176,3 +176,11 @@ def test_lengths_as_fractions_are_an_error(lengths: list[float]) -> None:
 def test_labels_cannot_be_decoded() -> None:
     with pytest.raises(ConfigError, match="labels cannot be decoded with CTC"):
         greedy_decode(np.zeros((1, 4, 2)), [4], Vocabulary(("yes", "no"), "label"))
+
+
+def test_the_text_is_normalised_as_the_references_were() -> None:
+    vocabulary = Vocabulary(("a", " "), "character", ("collapse_spaces",))
+    path = [2, 1, 2, 0, 2, 1, 2]  # " a  a " before normalisation
+    log_probs = np.log(np.full((1, len(path), 3), 1e-3))
+    log_probs[0, range(len(path)), path] = 0.0
+    assert greedy_decode(log_probs, [len(path)], vocabulary)[0].text == "a a"

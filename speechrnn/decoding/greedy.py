@@ -70,7 +70,7 @@ def decode_one(log_probs: NDArray[Any], vocabulary: Vocabulary) -> Hypothesis:
     tokens = tuple(path[starts][spoken].tolist())
     confidence = float(np.exp(peaks[spoken]).mean()) if tokens else 1.0
     return Hypothesis(
-        text=vocabulary.decode(tokens),
+        text=vocabulary.normalize(vocabulary.decode(tokens)),  # as the references were
         tokens=tokens,
         frames=tuple(starts[spoken].tolist()),
         log_prob=float(best.sum()),

@@ -155,7 +155,7 @@ def split_evenly(batches: Sequence[CutSet], world_size: int) -> list[CutSet]:
 
 def seconds(cuts: CutSet) -> float:
     """Add up the durations of a batch."""
-    return sum(cut.duration for cut in cuts)
+    return float(sum(cut.duration for cut in cuts))
 
 
 class SpeechDataModule(pl.LightningDataModule):
@@ -283,7 +283,7 @@ class SpeechDataModule(pl.LightningDataModule):
         if self.trainer is None:
             return dict(self.resumed)
         # Processed, not completed: a batch is completed only after the callbacks that may save here.
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         return {"epoch": self.trainer.current_epoch, "num_done": progress.processed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
