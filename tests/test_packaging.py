@@ -23,7 +23,9 @@ def tracked_texts() -> list[Path]:
     if listed.returncode:
         pytest.skip("not a git checkout")
     binary = {".wav", ".tar", ".gz", ".onnx", ".flac"}
-    return [ROOT / path for path in listed.stdout.decode().split("\0") if path and Path(path).suffix not in binary]
+    return [
+        ROOT / path for path in listed.stdout.decode().split("\0") if path and Path(path).suffix not in binary
+    ]
 
 
 def test_the_base_install_is_four_packages() -> None:
@@ -51,7 +53,9 @@ def test_constraints_are_exact_and_complete() -> None:
     lines = [line for line in CONSTRAINTS.splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"^[A-Za-z0-9._-]+==[^ ]+( ;.*)?$", line) for line in lines)
     pinned = {name(line) for line in lines}
-    wanted = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
+    wanted = PROJECT["dependencies"] + [
+        r for extra in PROJECT["optional-dependencies"].values() for r in extra
+    ]
     assert {name(requirement) for requirement in wanted} <= pinned
     assert "lightning" not in pinned
     assert {"torch==2.11.0", "torchaudio==2.11.0"} <= set(lines)
