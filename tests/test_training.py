@@ -2,6 +2,8 @@
 
 import json
 import logging
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from speechrnn.manifest import Utterance
 from speechrnn.nn.augmentation import AugmentationConfig
 from speechrnn.nn.checkpoint import load_checkpoint
 from speechrnn.training.callbacks import DataWait, LastCheckpoint
+from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.prepare import prepare_utterances
 
 pytestmark = [
@@ -29,6 +32,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Trying to infer the .batch_size.*"),
 ]
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_still_works() -> Iterator[None]:
+    """Lightning ignores Ctrl-C once it has seen one; the rest of the tests should not."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +311,25 @@ def test_classification_is_learnt(labelled: Path, tmp_path: Path) -> None:
     trainer.fit(task, datamodule=make_data(labelled))
     assert trainer.callback_metrics["val/accuracy"] == 1
     assert trainer.callback_metrics["val/error_rate"] == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_ctrl_c_leaves_a_checkpoint_and_status_130(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [recipe] = [path for path in RECIPES if path.stem == "gru"]
+    step = ClassificationTask.training_step
+
+    def interrupted(task: ClassificationTask, batch: Any, batch_idx: int) -> Any:
+        if task.global_step == 2:
+            raise KeyboardInterrupt
+        return step(task, batch, batch_idx)
+
+    options = shrink(recipe, digits, tmp_path, "--model.encoder.hidden_size", "8", "--data.max_batch_s", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassificationTask, "training_step", interrupted)
+        assert main(["fit", *options, "--trainer.max_epochs", "3"]) == 130
+    assert "to go on: --ckpt_path last" in capsys.readouterr().err
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
+    assert main(["fit", *options, "--trainer.max_epochs", "2", "--ckpt_path", "last"]) == 0

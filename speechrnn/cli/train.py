@@ -1,6 +1,7 @@
 """``speechrnn fit|validate|test|predict``: LightningCLI with this project's models, data and defaults."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -94,15 +95,28 @@ class TrainingCLI(LightningCLI):
 
 
 def run(argv: list[str]) -> int:
-    """Run one of LightningCLI's subcommands; ``argv`` begins with it."""
+    """Run one of LightningCLI's subcommands; ``argv`` begins with it.
+
+    Raises:
+        KeyboardInterrupt: If the user stopped it; a checkpoint was left then.
+    """
+    # About Lightning's use of a torch function, and advice that small data does not need.
+    for message in (".*LeafSpec.*", ".*does not have many workers.*"):
+        warnings.filterwarnings("ignore", message=message)
     # LightningCLI reads the command line itself, also in the processes that it launches.
     sys.argv = ["speechrnn", *argv]
-    TrainingCLI(
-        pl.LightningModule,
-        SpeechDataModule,
-        subclass_mode_model=True,
-        seed_everything_default=0,
-        trainer_defaults=TRAINER_DEFAULTS,
-        parser_class=TrainingParser,
-    )
+    try:
+        TrainingCLI(
+            pl.LightningModule,
+            SpeechDataModule,
+            subclass_mode_model=True,
+            seed_everything_default=0,
+            trainer_defaults=TRAINER_DEFAULTS,
+            parser_class=TrainingParser,
+        )
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into an exit with status 1.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from stop
+        raise
     return 0

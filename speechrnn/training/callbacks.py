@@ -65,7 +65,8 @@ class LastCheckpoint(Checkpoint):
     def save(self, trainer: pl.Trainer) -> None:
         """Write the checkpoint beside the best one; a run of a few trial steps leaves none."""
         if not getattr(trainer, "fast_dev_run", False):
-            trainer.save_checkpoint(Path(checkpoint_folder(trainer.default_root_dir)) / "last.ckpt")
+            path = Path(checkpoint_folder(trainer.default_root_dir)) / "last.ckpt"
+            trainer.save_checkpoint(path, weights_only=False)  # optimizer and progress, too
 
 
 def checkpoint_folder(root: str | None) -> str:
