@@ -68,6 +68,8 @@ class TrainingCLI(LightningCLI):
             CheckpointError: If that checkpoint is not there, or others would be overwritten.
         """
         config = self.config[self.subcommand]
+        if config.weights_only is None:
+            config.weights_only = True  # a checkpoint is data; nothing in it is ever run
         folder = Path(config.checkpoint.dirpath)
         if config.ckpt_path in ("last", "best"):
             path = folder / f"{config.ckpt_path}.ckpt"

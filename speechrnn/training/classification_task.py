@@ -12,9 +12,9 @@ from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelConfig
 from speechrnn.nn.model import SpeechModel
 from speechrnn.text import Vocabulary
-from speechrnn.training import preflight
-from speechrnn.training.data import SpeechBatch, SpeechDataModule
+from speechrnn.training.data import SpeechBatch
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
+from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
 from speechrnn.training.share import Share
 
@@ -59,18 +59,9 @@ class ClassificationTask(pl.LightningModule):
         self.label_errors = Share()
         self.results: list[UtteranceResult] = []
 
-    def setup(self, stage: str) -> None:
-        """Check the manifests against the labels before any time is spent on them."""
-        preflight.check_manifests(self.data_module(), self.config, stage)
-
-    def on_fit_start(self) -> None:
-        """Measure the training set's features where they are to be normalised by them."""
-        preflight.set_global_statistics(self.model.features, self.data_module(), self.device)
-
-    def data_module(self) -> SpeechDataModule:
-        """Return the data that the trainer was given."""
-        data: SpeechDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Have manifests and features seen to before the first step."""
+        return [Preflight()]
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""

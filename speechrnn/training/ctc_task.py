@@ -1,5 +1,6 @@
 """Speech recognition: training a CTC model and counting its errors."""
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,13 +15,14 @@ from speechrnn.nn.config import EncoderConfig, FeatureConfig, ModelConfig
 from speechrnn.nn.ctc_loss import CTCLoss, ctc_loss
 from speechrnn.nn.model import SpeechModel
 from speechrnn.text import Vocabulary
-from speechrnn.training import preflight
-from speechrnn.training.data import SpeechBatch, SpeechDataModule
+from speechrnn.training.data import SpeechBatch
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
-from speechrnn.training.results import UtteranceResult, finish_test
+from speechrnn.training.preflight import Preflight
+from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
 from speechrnn.training.share import Share
 
 NUM_SAMPLE_PAIRS = 2
+logger = logging.getLogger("speechrnn")
 
 
 class CTCTask(pl.LightningModule):
@@ -57,18 +59,9 @@ class CTCTask(pl.LightningModule):
         self.results: list[UtteranceResult] = []
         self.unusable: set[str] = set()
 
-    def setup(self, stage: str) -> None:
-        """Check the manifests against vocabulary and frame rate before any time is spent on them."""
-        preflight.check_manifests(self.data_module(), self.config, stage)
-
-    def on_fit_start(self) -> None:
-        """Measure the training set's features where they are to be normalised by them."""
-        preflight.set_global_statistics(self.model.features, self.data_module(), self.device)
-
-    def data_module(self) -> SpeechDataModule:
-        """Return the data that the trainer was given."""
-        data: SpeechDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Have manifests and features seen to before the first step."""
+        return [Preflight()]
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""
@@ -101,9 +94,7 @@ class CTCTask(pl.LightningModule):
         for name, is_unusable in zip(batch.utterances, unusable, strict=True):
             if is_unusable and name not in self.unusable:
                 self.unusable.add(name)
-                preflight.logger.warning(
-                    "utterance %r is masked: its target is empty or longer than its frames", name
-                )
+                logger.warning("utterance %r is masked: its target is empty or longer than its frames", name)
 
     def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
         """Count a batch's errors."""
@@ -142,7 +133,7 @@ class CTCTask(pl.LightningModule):
         self.log("val/cer", self.character_errors)
         self.log("val/blank_share", self.blank_frames)
         self.log("val/non_empty_share", self.spoken)
-        preflight.log_sample_pairs(self, self.sample_pairs)
+        log_sample_pairs(self, self.sample_pairs)
         self.sample_pairs = []
 
     def test_step(self, batch: SpeechBatch, batch_idx: int) -> None:

@@ -1,10 +1,11 @@
 """What is settled before the first step: manifests that fit the model, statistics of the features."""
 
 import logging
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.callbacks import Callback
 
 from speechrnn.errors import ManifestError
 from speechrnn.nn.config import ModelConfig
@@ -16,6 +17,32 @@ from speechrnn.training.data import SpeechDataModule, cut_text
 logger = logging.getLogger("speechrnn")
 SPLITS = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",), "predict": ()}
 MAX_STATISTICS_BATCHES = 500
+
+
+class Preflight(Callback):
+    """See to a task's manifests and features before any time is spent on training or testing."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check the manifests of the stage against the model."""
+        check_manifests(data_of(trainer), config_of(pl_module), stage)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the training set's features where they are to be normalised by them."""
+        features: Any = pl_module.get_submodule("model.features")
+        set_global_statistics(features, data_of(trainer), pl_module.device)
+
+
+def data_of(trainer: pl.Trainer) -> SpeechDataModule:
+    """Return the data that a trainer was given."""
+    data: SpeechDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    return data
+
+
+def config_of(task: pl.LightningModule) -> ModelConfig:
+    """Return the configuration of a task's network."""
+    config: Any = task.config
+    assert isinstance(config, ModelConfig)
+    return config
 
 
 def check_manifests(data: SpeechDataModule, config: ModelConfig, stage: str) -> None:
@@ -78,15 +105,3 @@ def set_global_statistics(features: Features, data: SpeechDataModule, device: to
             count += real.sum()
     mean = total / count.clamp(min=1)
     features.set_statistics(mean.float(), (squares / count.clamp(min=1) - mean.square()).float())
-
-
-def log_sample_pairs(task: pl.LightningModule, pairs: list[tuple[str, str]]) -> None:
-    """Show a few references beside their hypotheses, on the terminal and in TensorBoard."""
-    if task.trainer.sanity_checking or not task.trainer.is_global_zero:
-        return
-    lines = [f"ref: {reference}\nhyp: {hypothesis}" for reference, hypothesis in pairs]
-    for board in task.trainer.loggers:
-        if isinstance(board, TensorBoardLogger):
-            board.experiment.add_text("val/samples", "\n\n".join(lines), task.global_step)
-    for line in lines:
-        logger.info(line)

@@ -1,14 +1,18 @@
-"""What a test run leaves behind: a line an utterance, and a summary with its interval."""
+"""What a run shows of its answers: sample pairs, a line an utterance, a summary with its interval."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch.distributed
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from speechrnn.metrics import bootstrap_interval
+
+logger = logging.getLogger("speechrnn")
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,15 @@ def finish_test(task: pl.LightningModule, results: list[UtteranceResult], *, nam
         path = Path(task.trainer.log_dir or task.trainer.default_root_dir) / "test_results.jsonl"
         write_results(gathered, path)
         print(f"test: {summarize(gathered, title)}\ntest: each utterance in {path}")
+
+
+def log_sample_pairs(task: pl.LightningModule, pairs: list[tuple[str, str]]) -> None:
+    """Show a few references beside their hypotheses, on the terminal and in TensorBoard."""
+    if task.trainer.sanity_checking or not task.trainer.is_global_zero:
+        return
+    lines = [f"ref: {reference}\nhyp: {hypothesis}" for reference, hypothesis in pairs]
+    for board in task.trainer.loggers:
+        if isinstance(board, TensorBoardLogger):
+            board.experiment.add_text("val/samples", "\n\n".join(lines), task.global_step)
+    for line in lines:
+        logger.info(line)
