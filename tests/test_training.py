@@ -1,5 +1,6 @@
 """Training: from a manifest to a checkpoint, resumed exactly, interrupted safely, and every shipped recipe."""
 
+import gzip
 import json
 import logging
 import signal
@@ -196,6 +197,22 @@ def test_a_set_without_a_usable_utterance_is_refused(tmp_path: Path) -> None:
     utterance = Utterance(id="odd", audio=tmp_path / "u0.wav", text="abc" * 100, speaker="s")
     prepare_utterances([utterance], tmp_path / "train.jsonl.gz", overwrite=True)
     with pytest.raises(ManifestError, match=r"none of 1 utterances has more frames"):
+        fit(tmp_path, tmp_path)
+
+
+def test_missing_audio_stops_training_before_it_begins(tmp_path: Path) -> None:
+    write_corpus(tmp_path, num_utterances=4)
+    (tmp_path / "u2.wav").unlink()
+    with pytest.raises(ManifestError, match=r"train.jsonl.gz: 1 audio files are missing: .*u2.wav"):
+        fit(tmp_path, tmp_path)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    write_corpus(tmp_path, num_utterances=4)
+    path = tmp_path / "train.jsonl.gz"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    path.write_bytes(gzip.compress("\n".join([*lines[:2], "{oops", *lines[2:]]).encode()))
+    with pytest.raises(ManifestError, match=r"train.jsonl.gz:3: not a Lhotse cut"):
         fit(tmp_path, tmp_path)
 
 

@@ -95,7 +95,7 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "holds no utterance"), ("not json\n", "not a manifest of Lhotse cuts")]
+    ("text", "said"), [("", "holds no utterance"), ("not json\n", "train.jsonl.gz:1: not a Lhotse cut")]
 )
 def test_an_unusable_manifest_is_named(text: str, said: str, tmp_path: Path) -> None:
     with gzip.open(tmp_path / "train.jsonl.gz", "wt") as file:

@@ -1,5 +1,6 @@
 """Lhotse manifests to padded batches."""
 
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,14 +66,14 @@ def load_cut(cut: Cut, sample_rate: int) -> np.ndarray[Any, np.dtype[np.float32]
     try:
         samples = cut.load_audio()
     except Exception as error:  # lhotse's backends each raise their own
-        raise AudioError(f"utterance {cut.id!r}: cannot read {cut_source(cut)}: {error}") from error
+        raise AudioError(f"utterance {cut.id!r}: cannot read {', '.join(cut_files(cut))}: {error}") from error
     return load_audio(np.ascontiguousarray(samples.T), sample_rate=sample_rate, source_rate=cut.sampling_rate)
 
 
-def cut_source(cut: Cut) -> str:
-    """Name the file behind a cut."""
+def cut_files(cut: Cut) -> list[str]:
+    """Name the files behind a cut; none for audio that comes from memory or the network."""
     sources = cut.recording.sources if cut.has_recording else []
-    return ", ".join(str(source.source)[:200] for source in sources if source.type != "memory") or "audio"
+    return [str(source.source) for source in sources if source.type == "file"]
 
 
 def cut_text(cut: Cut) -> str:
@@ -202,25 +203,42 @@ class SpeechDataModule(pl.LightningDataModule):
         self.seed = seed
         self.resumed = {"epoch": -1, "num_done": 0}
 
-    def cuts(self, split: str) -> CutSet:
-        """Open a split's manifest, lazily.
+    def manifest(self, split: str) -> Path:
+        """Say where a split's manifest is.
 
         Raises:
-            ManifestError: If it is missing or holds no utterance.
+            ManifestError: If it is not there.
         """
         path = self.root / self.manifests[split]
         if not path.is_file():
             raise ManifestError(
                 f"{path}: no such manifest; make it with the recipe's prepare.py or `speechrnn prepare`"
             )
-        cuts = CutSet.from_jsonl_lazy(path)
-        try:
-            next(iter(cuts))
-        except StopIteration:
-            raise ManifestError(f"{path}: holds no utterance") from None
-        except Exception as error:  # not JSON, not gzip, not a cut
-            raise ManifestError(f"{path}: not a manifest of Lhotse cuts: {error}") from error
-        return cuts
+        return path
+
+    def cuts(self, split: str) -> CutSet:
+        """Open a split's manifest, lazily; errors as ``checked_cuts`` for its first line."""
+        next(self.checked_cuts(split))
+        return CutSet.from_jsonl_lazy(self.manifest(split))
+
+    def checked_cuts(self, split: str) -> Iterator[Cut]:
+        """Read a split's manifest through.
+
+        Raises:
+            ManifestError: If it is missing, holds no utterance, or a line is not a Lhotse cut.
+        """
+        path = self.manifest(split)
+        cuts = iter(CutSet.from_jsonl_lazy(path))
+        for line in itertools.count(1):
+            try:
+                cut = next(cuts, None)
+            except Exception as error:  # not JSON, not gzip, not a cut: each raises its own
+                raise ManifestError(f"{path}:{line}: not a Lhotse cut: {error}") from error
+            if cut is None:
+                break
+            yield cut
+        if line == 1:
+            raise ManifestError(f"{path}: holds no utterance")
 
     def plan(self, split: str, *, epoch: int = 0, shuffle: bool = False) -> BatchPlan:
         """Draw the batches of one epoch for this process."""

@@ -1,10 +1,12 @@
 """What is settled before the first step: manifests that fit the model, statistics of the features."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lhotse.cut import Cut
 from pytorch_lightning.callbacks import Callback
 
 from speechrnn.errors import ManifestError
@@ -12,11 +14,12 @@ from speechrnn.nn.config import ModelConfig
 from speechrnn.nn.ctc_loss import required_frames
 from speechrnn.nn.features import Features
 from speechrnn.nn.masking import frame_mask
-from speechrnn.training.data import SpeechDataModule, cut_text
+from speechrnn.training.data import SpeechDataModule, cut_files, cut_text
 
 logger = logging.getLogger("speechrnn")
 SPLITS = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",), "predict": ()}
 MAX_STATISTICS_BATCHES = 500
+MAX_NAMED = 5
 
 
 class Preflight(Callback):
@@ -46,43 +49,51 @@ def config_of(task: pl.LightningModule) -> ModelConfig:
 
 
 def check_manifests(data: SpeechDataModule, config: ModelConfig, stage: str) -> None:
-    """Read a stage's manifests through once: every transcript must be spelled, most must be alignable.
+    """Read a stage's manifests through once: all audio there, all transcripts spelled, most alignable.
 
     Raises:
-        ManifestError: If no utterance of a split can be used.
+        ManifestError: If a manifest is wrong, its audio missing, or none of its utterances can be used.
         TextError: Naming utterance, characters and counts that the vocabulary lacks.
     """
     for split in SPLITS.get(stage, ()):
-        unusable = unusable_utterances(data, config, split)
-        num_cuts = sum(1 for _ in data.cuts(split))
+        path = data.manifest(split)
+        num_cuts = 0
+        unusable: list[str] = []
+        missing: list[str] = []
+        for cut in data.checked_cuts(split):
+            num_cuts += 1
+            missing += [source for source in cut_files(cut) if not Path(source).exists()]
+            if not has_alignment(cut, config, f"{path}: utterance {cut.id}"):
+                unusable.append(cut.id)
+        if missing:
+            raise ManifestError(f"{path}: {len(missing)} audio files are missing: {first_of(missing)}")
         if len(unusable) == num_cuts:
             raise ManifestError(
-                f"{data.root / data.manifests[split]}: none of {num_cuts} utterances has more frames "
-                "than its target needs; `speechrnn check` lists them"
+                f"{path}: none of {num_cuts} utterances has more frames than its target needs; "
+                "`speechrnn check` lists them"
             )
         if unusable:
             logger.warning(
-                "%s: %d of %d utterances have too few frames for their target and will be masked (%s%s)",
-                data.root / data.manifests[split],
+                "%s: %d of %d utterances have too few frames for their target and will be masked: %s",
+                path,
                 len(unusable),
                 num_cuts,
-                ", ".join(unusable[:5]),
-                ", …" if len(unusable) > 5 else "",
+                first_of(unusable),
             )
 
 
-def unusable_utterances(data: SpeechDataModule, config: ModelConfig, split: str) -> list[str]:
-    """Name the utterances of a split whose frames cannot hold their target."""
-    unusable = []
-    path = data.root / data.manifests[split]
-    for cut in data.cuts(split):
-        ids = config.vocabulary.encode(cut_text(cut), f"{path}: utterance {cut.id}")
-        targets = torch.tensor([ids], dtype=torch.int64)
-        needed = int(required_frames(targets, torch.tensor([len(ids)])))
-        num_frames = config.num_outputs(int(cut.duration * data.sample_rate))
-        if num_frames < (needed if config.task == "ctc" else 1) or not ids:
-            unusable.append(cut.id)
-    return unusable
+def first_of(names: list[str]) -> str:
+    """List the first few names."""
+    return ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
+
+
+def has_alignment(cut: Cut, config: ModelConfig, where: str) -> bool:
+    """Tell whether an utterance has a target and frames enough for it; a label needs one frame."""
+    ids = config.vocabulary.encode(cut_text(cut), where)
+    targets = torch.tensor([ids], dtype=torch.int64)
+    required = int(required_frames(targets, torch.tensor([len(ids)]))) if config.task == "ctc" else 1
+    num_samples = round(cut.duration * config.features.sample_rate)
+    return bool(ids) and config.num_outputs(num_samples) >= required
 
 
 def set_global_statistics(features: Features, data: SpeechDataModule, device: torch.device) -> None:
