@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from speechrnn.audio import Waveform, load_audio
-from speechrnn.nn.config import EncoderConfig, FeatureConfig, ModelConfig, config_from_dict
 from speechrnn.nn.export import export_model, round_to_half
 from speechrnn.nn.model import SpeechModel
-from speechrnn.text import Vocabulary
+from speechrnn.training.recipe import config_from_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "an4" / "bilstm_ctc.yaml"
@@ -23,15 +21,8 @@ DIGITS_SHARE = 0.25  # of the seconds; most clips are sentences
 
 def make_network() -> SpeechModel:
     """Build the recipe's network in half-precision weights, ready for inference."""
-    given = yaml.safe_load(RECIPE.read_text())["model"]["init_args"]
-    config = ModelConfig(
-        task="ctc",
-        vocabulary=Vocabulary.from_dict(given["vocabulary"]),
-        features=config_from_dict(FeatureConfig, given["features"], "features"),
-        encoder=config_from_dict(EncoderConfig, given["encoder"], "encoder"),
-    )
     torch.manual_seed(0)
-    network = SpeechModel(config).eval()
+    network = SpeechModel(config_from_recipe(RECIPE)).eval()
     round_to_half(network)
     return network
 

@@ -6,9 +6,10 @@ Example:
 """
 
 import argparse
+import logging
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cold_start
@@ -19,7 +20,7 @@ import transcription
 from timing import Comparison, table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-BENCHMARKS: Mapping[str, tuple[str, int, Callable[..., list[Comparison]]]] = {
+BENCHMARKS: Mapping[str, tuple[str, int, Callable[..., Iterable[Comparison]]]] = {
     "training_step": (
         "Training step: forward and backward of the recurrent stack",
         training_step.REPEATS,
@@ -51,13 +52,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
-    parts = [INTRODUCTION, environment()]
-    print(parts[-1])
-    for name in dict.fromkeys(args.names or BENCHMARKS):
-        parts.append(section(name, args.repeats))
-        print(parts[-1], flush=True)
+    lines = [INTRODUCTION]
+    for line in report(args.names or BENCHMARKS, args.repeats):
+        print(line, flush=True)
+        lines.append(line)
     if not args.names:
-        RESULTS.write_text("\n".join(parts), encoding="utf-8")
+        RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def positive(text: str) -> int:
@@ -68,23 +68,20 @@ def positive(text: str) -> int:
     return number
 
 
-def section(name: str, repeats: int | None) -> str:
-    """Run one benchmark and write what came out."""
-    title, default, measure = BENCHMARKS[name]
-    repeats = repeats or default
-    return f"## {title}\n\n{table(measure(repeats=repeats))}\n\n{repeats} rounds (`{name}`).\n"
-
-
-def environment() -> str:
-    """Describe machine and versions."""
-    return "\n".join(
-        [
-            f"- CPU: {cpu_model()}, {os.cpu_count()} logical cores",
-            f"- Python {platform.python_version()}, torch {torch.__version__}, "
-            f"onnxruntime {onnxruntime.__version__}",
-            f"- threads of torch and of ONNX Runtime: {torch.get_num_threads()}\n",
-        ]
+def report(names: Iterable[str], repeats: int | None) -> Iterator[str]:
+    """Run benchmarks and write what comes out, line by line."""
+    yield f"- CPU: {cpu_model()}, {os.cpu_count()} logical cores"
+    yield (
+        f"- Python {platform.python_version()}, torch {torch.__version__}, "
+        f"onnxruntime {onnxruntime.__version__}"
     )
+    yield f"- threads of torch and of ONNX Runtime: {torch.get_num_threads()}"
+    for name in names:
+        title, default, measure = BENCHMARKS[name]
+        num_rounds = repeats or default
+        yield from ("", f"## {title}", "")
+        yield from table(measure(repeats=num_rounds))
+        yield from ("", f"`{name}`, rounds: {num_rounds}")
 
 
 def cpu_model() -> str:
@@ -98,4 +95,5 @@ def cpu_model() -> str:
 
 
 if __name__ == "__main__":
+    logging.getLogger("speechrnn").setLevel(logging.ERROR)  # notices on rates and empty transcripts
     main()

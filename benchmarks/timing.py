@@ -2,8 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
@@ -105,11 +106,11 @@ def compare(
     )
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
-    """Write comparisons as a Markdown table."""
+def table(comparisons: Iterable[Comparison]) -> Iterator[str]:
+    """Write comparisons as the lines of a Markdown table, each as soon as it is known."""
     header = ["", "A", "", "B", "", "A / B", "pair by pair", "target"]
-    rows = [header, ["---"] * len(header), *map(table_row, comparisons)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    for row in chain([header, ["---"] * len(header)], map(table_row, comparisons)):
+        yield f"| {' | '.join(row)} |"
 
 
 def table_row(comparison: Comparison) -> list[str]:

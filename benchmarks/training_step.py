@@ -1,6 +1,8 @@
 """A training step of the recurrent stack against torch's packed sequences: forward and backward, on the CPU."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import torch
@@ -50,18 +52,15 @@ class PackedStack(nn.Module):
         return padded
 
 
-def measure(*, repeats: int = REPEATS) -> list[Comparison]:
+def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
     """Compare for each cell, depth and shape of batch.
 
     Raises:
         RuntimeError: If the two do not compute the same.
     """
-    return [
-        measure_one(cell, num_layers, make_batch(*shape), repeats=repeats)
-        for shape in SHAPES
-        for cell in ("lstm", "gru")
-        for num_layers in NUM_LAYERS
-    ]
+    cells: tuple[Cell, ...] = ("lstm", "gru")
+    for shape, cell, num_layers in product(SHAPES, cells, NUM_LAYERS):
+        yield measure_one(cell, num_layers, make_batch(*shape), repeats=repeats)
 
 
 def measure_one(cell: Cell, num_layers: int, batch: Batch, *, repeats: int) -> Comparison:
@@ -115,8 +114,8 @@ def make_batch(num_clips: int, num_frames: int, size: int = SIZE) -> Batch:
 def step(stack: RecurrentStack, batch: Batch) -> Tensor:
     """Run our stack forward and backward; the output."""
     clear_gradients(stack, batch)
-    output, _ = stack(batch.features, batch.input_lengths)
-    output.backward(batch.output_gradient)
+    output: Tensor = stack(batch.features, batch.input_lengths)[0]
+    torch.autograd.backward(output, batch.output_gradient)
     return output.detach()
 
 
@@ -124,7 +123,7 @@ def packed_step(stack: PackedStack, batch: Batch) -> Tensor:
     """Run torch's layers forward and backward; the output."""
     clear_gradients(stack, batch)
     output: Tensor = stack(batch.features, batch.input_lengths)
-    output.backward(batch.output_gradient)
+    torch.autograd.backward(output, batch.output_gradient)
     return output.detach()
 
 

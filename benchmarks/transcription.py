@@ -1,7 +1,7 @@
 """Transcribing ten minutes of clips: the transcriber against the same network in torch with packed sequences."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,8 +86,8 @@ def join_directions(layer: RecurrentLayer) -> nn.LSTM:
     return cell
 
 
-def measure(*, repeats: int = REPEATS) -> list[Comparison]:
-    """Compare the transcriber with torch, and with ONNX Runtime alone.
+def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
+    """Compare the transcriber with torch, and with ONNX Runtime alone: on all clips at once, and one by one.
 
     Reading files is left out, torch is given its batches ready made, and all have the same threads.
 
@@ -98,23 +98,36 @@ def measure(*, repeats: int = REPEATS) -> list[Comparison]:
     with tempfile.TemporaryDirectory() as folder:
         path = write_model_file(network, Path(folder))
         transcriber = Transcriber(path, threads=torch.get_num_threads(), device="cpu")
-    sample_rate = transcriber.info.sample_rate
-    clips = load_clips(sample_rate, TOTAL_S)
-    batches = make_batches(clips, sample_rate)
     packed = PackedNetwork(network).eval()
-    check_agreement(packed, transcriber, batches)
+    clips = load_clips(transcriber.info.sample_rate, TOTAL_S)
+    check_agreement(packed, transcriber, make_batches(clips, transcriber.info.sample_rate))
+    for groups, title in (([clips], "at once"), ([[clip] for clip in clips], "one by one")):
+        yield from measure_groups(groups, title, packed, transcriber, repeats=repeats)
+
+
+def measure_groups(
+    groups: Sequence[Sequence[Waveform]],
+    title: str,
+    packed: PackedNetwork,
+    transcriber: Transcriber,
+    *,
+    repeats: int,
+) -> Iterator[Comparison]:
+    """Compare on groups of clips, each of them one call of the transcriber."""
+    sample_rate = transcriber.info.sample_rate
+    batches = [batch for group in groups for batch in make_batches(group, sample_rate)]
     seconds = time_in_turn(
         {
             "torch, packed": lambda: transcribe_packed(packed, batches),
-            "Transcriber": lambda: transcriber.transcribe(clips, sample_rate),
+            "Transcriber": lambda: [transcriber.transcribe(group, sample_rate) for group in groups],
             "ONNX Runtime alone": lambda: [transcriber.model.run(*batch) for batch in batches],
         },
         repeats=repeats,
     )
-    audio_s = sum(map(len, clips)) / sample_rate
-    title = f"{len(clips)} clips, {audio_s / 60:.0f} minutes"
-    pairs = [("torch, packed", "Transcriber"), ("Transcriber", "ONNX Runtime alone")]
-    return [compare(title, *pair, seconds, audio_s=audio_s) for pair in pairs]
+    audio_s = sum(len(clip) for group in groups for clip in group) / sample_rate
+    title = f"{sum(map(len, groups))} clips {title}, {audio_s / 60:.0f} minutes"
+    for pair in (("torch, packed", "Transcriber"), ("Transcriber", "ONNX Runtime alone")):
+        yield compare(title, *pair, seconds, audio_s=audio_s)
 
 
 def make_batches(clips: Sequence[Waveform], sample_rate: int) -> list[Batch]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from speechrnn.nn.config import FeatureConfig
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
 
-VARIANCE_FLOOR = 1e-5
+VARIANCE_FLOOR = 1e-2  # a band that hears nothing varies by rounding errors; they must not be enlarged
 DELTA_REACH = 2  # frames to each side of the slope's window, as in HTK and librosa's width 5
 
 
