@@ -126,16 +126,19 @@ def test_digital_silence_is_finite() -> None:
     assert features.isfinite().all()
 
 
-def test_utterance_normalization_leaves_mean_0_and_variance_1_over_real_frames() -> None:
-    features, [_, count] = Features(FeatureConfig())(noise(2, 9000), torch.tensor([9000, 5000]))
-    real = features[1, :count]
+def test_utterance_normalization_divides_by_variance_and_floor_over_real_frames() -> None:
+    waveform, lengths = noise(2, 9000), torch.tensor([9000, 5000])
+    features, [_, count] = Features(FeatureConfig())(waveform, lengths)
+    raw, _ = Features(FeatureConfig(normalization="none"))(waveform, lengths)
+    real, variance = features[1, :count], raw[1, :count].var(0, correction=0)
     torch.testing.assert_close(real.mean(0), torch.zeros(64), atol=1e-5, rtol=0)
-    torch.testing.assert_close(real.var(0, correction=0), torch.ones(64), atol=1e-3, rtol=0)
+    # Dividing by sqrt(v + 0.01) leaves the variance v / (v + 0.01): 0.99 for v = 1, 0.5 for v = 0.01.
+    torch.testing.assert_close(real.var(0, correction=0), variance / (variance + 0.01), atol=1e-5, rtol=1e-5)
 
 
 def test_global_normalization_uses_the_saved_statistics() -> None:
     features = Features(FeatureConfig(normalization="global"))
-    features.set_statistics(torch.full((64,), 2.0), torch.full((64,), 4.0))
+    features.set_statistics(torch.full((64,), 2.0), torch.full((64,), 3.99))  # and the floor: 4
     restored = Features(FeatureConfig(normalization="global"))
     restored.load_state_dict(features.state_dict())
     waveform, lengths = noise(1, 4000), torch.tensor([4000])
