@@ -91,6 +91,15 @@ def test_an4_splits_by_the_official_lists_and_the_held_out_speakers(
     assert caplog.messages == []
 
 
+def test_an4_final_trains_on_the_held_out_speakers_too(tree: Path, tmp_path: Path) -> None:
+    an4.prepare_an4(tree, tmp_path / "out", final=True)
+    assert {name: [u.id for u in split] for name, split in read_splits(tmp_path / "out").items()} == {
+        "train": ["an251-fash-b", "cen2-fclc-b", "cen8-mtos-b"],
+        "dev": ["cen2-fclc-b"],
+        "test": ["an425-menk-b"],
+    }
+
+
 def test_an4_transcripts_lose_marks_and_name_and_become_lower_case(tree: Path, tmp_path: Path) -> None:
     an4.prepare_an4(tree, tmp_path / "out")
     splits = read_splits(tmp_path / "out")

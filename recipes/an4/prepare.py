@@ -6,6 +6,7 @@ made of 8 of the 74 training speakers.
 Example:
     python recipes/an4/prepare.py                # downloads the release, 64 MB
     python recipes/an4/prepare.py --source an4   # has it already
+    python recipes/an4/prepare.py --final --out exp/an4/final/data   # the dev speakers are trained on, too
 """
 
 import argparse
@@ -85,6 +86,7 @@ def prepare_an4(
     source: Path,
     out: Path,
     *,
+    final: bool = False,
     overwrite: bool = False,
     on_file: Callable[[], object] = bool,
 ) -> "list[PreparedManifest]":
@@ -96,6 +98,7 @@ def prepare_an4(
     Args:
         source: The unpacked release, audio as ``.sph``, ``.wav`` or ``.flac``.
         out: Folder for the manifests.
+        final: Train on the dev speakers too; dev then says nothing about new speakers.
         overwrite: Replace existing manifests instead of refusing.
         on_file: Called twice for each recording, for a progress bar.
 
@@ -116,7 +119,7 @@ def prepare_an4(
         )
     splits = {
         name: utterances_to_cuts(as_flac(utterances, out / "recordings", on_file))
-        for name, utterances in hold_out(release).items()
+        for name, utterances in hold_out(release, final=final).items()
     }
     return write_splits(splits, out, overwrite=overwrite)
 
@@ -202,10 +205,10 @@ def find_audio(stem: Path) -> Path:
     return next((name for name in names if name.is_file()), names[0])
 
 
-def hold_out(release: dict[str, list[Utterance]]) -> dict[str, list[Utterance]]:
-    """Take the development speakers out of the training set."""
+def hold_out(release: dict[str, list[Utterance]], *, final: bool) -> dict[str, list[Utterance]]:
+    """Copy the development speakers out of the training set; unless ``final``, take them out."""
     return {
-        "train": [u for u in release["train"] if u.speaker not in DEV_SPEAKERS],
+        "train": [u for u in release["train"] if final or u.speaker not in DEV_SPEAKERS],
         "dev": [u for u in release["train"] if u.speaker in DEV_SPEAKERS],
         "test": release["test"],
     }
@@ -242,7 +245,9 @@ def prepare(args: argparse.Namespace) -> "list[PreparedManifest]":
         with megabytes("downloading AN4") as on_progress:
             source = download_an4(args.out / "release", on_progress=on_progress)
     with Progress("preparing AN4", total=2 * NUM_UTTERANCES) as progress:
-        return prepare_an4(source, args.out, overwrite=args.overwrite, on_file=progress.advance)
+        return prepare_an4(
+            source, args.out, final=args.final, overwrite=args.overwrite, on_file=progress.advance
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -251,6 +256,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Prepare AN4: official test set, 8 training speakers held out as dev.",
         out="exp/an4/data",
         default_source="the official release, which is downloaded",
+    )
+    parser.add_argument(
+        "--final",
+        action="store_true",
+        help="train on the dev speakers too, once everything is chosen; dev then measures nothing",
     )
     return run_recipe(parser.parse_args(argv), prepare)
 
