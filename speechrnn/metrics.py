@@ -193,6 +193,26 @@ def bootstrap_interval(
     return Interval(float(low), float(high), level)
 
 
+def bound_without_errors(num_trials: int, level: float = 0.95) -> float:
+    """Bound the error rate from above when no error was seen, where a bootstrap knows nothing.
+
+    1 - (1 - level)^(1/n): the highest rate at which n independent trials still pass without an error with
+    probability 1 - level; about 3/n at 95 % (Hanley and Lippman-Hand, 1983, "If nothing goes wrong").
+
+    Raises:
+        ConfigError: If there is no trial or ``level`` is out of range.
+
+    Example:
+        >>> round(bound_without_errors(300), 4)
+        0.0099
+    """
+    if num_trials < 1:
+        raise ConfigError(f"num_trials must be >= 1, got {num_trials}")
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be in (0, 1), got {level}")
+    return float(1 - (1 - level) ** (1 / num_trials))
+
+
 def sum_groups(counts: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
     """Add up (n, 2) counts by group."""
     if len(groups) != len(counts):

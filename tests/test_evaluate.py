@@ -315,6 +315,12 @@ def test_the_summary_names_rates_counts_and_intervals(tones: Transcriber, tmp_pa
     assert max(map(len, lines)) <= 80
 
 
+def test_the_summary_of_no_errors_says_what_a_bootstrap_cannot(tones: Transcriber, tmp_path: Path) -> None:
+    lines = render_summary(evaluate(tones, [say(tmp_path, "a b"), say(tmp_path, "c")])).splitlines()
+    # 1 - 0.05^(1/2) = 1 - 0.22361 = 77.64 %
+    assert lines[-1] == "no errors: if the utterances are independent, at most 77.64 % of such have one"
+
+
 def test_an_interval_has_the_level_it_was_asked_for(tones: Transcriber, tmp_path: Path) -> None:
     interval = evaluate(tones, [say(tmp_path, "a")]).measures[0].interval
     assert interval == Interval(0.0, 0.0, 0.95)

@@ -18,6 +18,7 @@ from speechrnn.metrics import (
     accuracy_table,
     align,
     bootstrap_interval,
+    bound_without_errors,
     character_errors,
     format_alignment,
     word_errors,
@@ -286,3 +287,16 @@ def test_the_table_adds_up(pairs: Sequence[tuple[str, str]]) -> None:
         sum(row.support for row in table.classes) == sum(row.predicted for row in table.classes) == len(pairs)
     )
     assert table.accuracy == np.mean([a == b for a, b in pairs])
+
+
+@pytest.mark.parametrize(("num_trials", "level"), [(1, 0.95), (10, 0.9), (300, 0.99)])
+def test_at_the_bound_a_run_without_errors_is_just_as_rare_as_the_level_says(
+    num_trials: int, level: float
+) -> None:
+    assert (1 - bound_without_errors(num_trials, level)) ** num_trials == pytest.approx(1 - level)
+
+
+@pytest.mark.parametrize(("num_trials", "level"), [(0, 0.95), (3, 0.0), (3, 1.0)])
+def test_a_bound_needs_trials_and_a_level(num_trials: int, level: float) -> None:
+    with pytest.raises(ConfigError, match="must be"):
+        bound_without_errors(num_trials, level)

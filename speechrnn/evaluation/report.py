@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from speechrnn.evaluation.evaluate import LEVEL, Evaluation, Measure, UtteranceResult
-from speechrnn.metrics import MARKS, ClassificationCounts, align
+from speechrnn.metrics import MARKS, ClassificationCounts, align, bound_without_errors
 
 WIDTH = 80
 MOST_UTTERANCES = 20
@@ -125,7 +125,11 @@ def render_summary(evaluation: Evaluation) -> str:
     legend = f"[ ] {100 * LEVEL:.0f} % bootstrap over {over}"
     if evaluation.table is None:
         legend += "; S substituted, D deleted, I inserted"
-    return "\n".join([*lines, legend])
+    lines.append(legend)
+    if not any(utterance.characters.errors for utterance in evaluation.utterances):
+        bound = 100 * bound_without_errors(len(evaluation.utterances), LEVEL)
+        lines.append(f"no errors: if the utterances are independent, at most {bound:.2f} % of such have one")
+    return "\n".join(lines)
 
 
 def measure_row(measure: Measure) -> str:

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch.distributed
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from speechrnn.metrics import bootstrap_interval
+from speechrnn.metrics import bootstrap_interval, bound_without_errors
 
 logger = logging.getLogger("speechrnn")
 
@@ -48,9 +48,15 @@ def summarize(results: Sequence[UtteranceResult], measure: str) -> str:
     interval = bootstrap_interval(errors, totals, groups=groups)
     unit = f"{len(set(speakers))} speakers" if groups else f"{len(results)} utterances"
     rate = sum(errors) / max(sum(totals), 1)
+    caution = ""
+    if not sum(errors):
+        bound = 100 * bound_without_errors(len(results))
+        caution = (
+            f"; no error in {len(results)} utterances: at most {bound:.2f} % of such have one, if independent"
+        )
     return (
         f"{measure} {100 * rate:.2f} % [{100 * interval.low:.2f}, {100 * interval.high:.2f}] "
-        f"({sum(errors)} of {sum(totals)}; 95 % bootstrap over {unit})"
+        f"({sum(errors)} of {sum(totals)}; 95 % bootstrap over {unit}{caution})"
     )
 
 
