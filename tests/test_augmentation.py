@@ -13,6 +13,7 @@ from speechrnn.nn.augmentation import (
     WaveformAugmentation,
     add_noise,
     change_speed,
+    draw_warps,
 )
 
 EVERYTHING = AugmentationConfig(
@@ -79,6 +80,15 @@ def test_noise_has_the_level_asked_for() -> None:
     assert level_db.max() - level_db.min() > 10
 
 
+def test_each_clip_of_a_batch_draws_its_own_warp_within_the_range() -> None:
+    torch.manual_seed(0)
+    warps = draw_warps(AugmentationConfig(frequency_warp=0.1), 1000, torch.device("cpu"))
+    assert warps is not None
+    assert 0.9 <= float(warps.min()) < 0.91
+    assert 1.09 < float(warps.max()) <= 1.1
+    assert draw_warps(AugmentationConfig(), 2, torch.device("cpu")) is None
+
+
 def test_masks_stay_within_the_utterance_and_its_fifth() -> None:
     torch.manual_seed(0)
     augment = SpecAugment(AugmentationConfig(time_masks=1, time_mask_frames=100)).train()
@@ -104,6 +114,7 @@ def test_frequency_masks_are_stripes_over_all_time() -> None:
     ("options", "said"),
     [
         ({"speeds": (3.0,)}, r"augmentation.speeds must be in \[0.5, 2\]"),
+        ({"frequency_warp": 0.5}, r"augmentation.frequency_warp must be in \[0, 0.5\), got 0.5"),
         ({"narrowband": 1.5}, "augmentation.narrowband must be in"),
         ({"time_masks": -1}, "augmentation.time_masks must be >= 0, got -1"),
     ],

@@ -116,7 +116,7 @@ def test_the_features_of_a_loud_and_quiet_clip_are_the_same_in_the_file(tmp_path
 
 
 def test_half_precision_halves_the_file_and_is_computed_in_single(tmp_path: Path) -> None:
-    model = make_model(encoder={"hidden_size": 64, "conv_channels": 64})
+    model = make_model(encoder={"hidden_size": 64})
     single = export_model(model, tmp_path / "single.onnx").stat().st_size
     path = export_model(model, tmp_path / "half.onnx", half=True)
     front_end = (256 // 2 + 1) * (2 * 200 + 2 * 12) * 4  # the Fourier basis and mel bands stay in single

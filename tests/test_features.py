@@ -8,7 +8,7 @@ import torchaudio
 
 from speechrnn.errors import ConfigError
 from speechrnn.nn.config import FeatureConfig
-from speechrnn.nn.features import Features
+from speechrnn.nn.features import Features, mel_bands, warp_bands
 
 KINDS = [
     {"kind": "log_mel"},
@@ -162,6 +162,28 @@ def test_dither_is_for_training_only() -> None:
     assert not torch.equal(features(waveform, lengths)[0], features(waveform, lengths)[0])
     features.eval()
     assert torch.equal(features(waveform, lengths)[0], features(waveform, lengths)[0])
+
+
+@pytest.mark.parametrize("warp", [0.9, 1.0, 1.1])
+@pytest.mark.parametrize("hz", [500, 2000, 4000])
+def test_a_warp_hears_a_tone_where_another_vocal_tract_would_put_it(warp: float, hz: int) -> None:
+    features = Features(FeatureConfig(n_mels=80, normalization="none"))
+    lengths = torch.tensor([4000])
+    time = torch.arange(4000) / 16000
+
+    def peak(frequency: float, warps: torch.Tensor | None) -> float:
+        log_mel, _ = features(torch.sin(2 * torch.pi * frequency * time).unsqueeze(0), lengths, warps)
+        return float(log_mel[0].mean(0).argmax())
+
+    # The band of warp * f hears f.
+    assert abs(peak(hz, torch.tensor([warp])) - peak(hz * warp, None)) <= 1
+
+
+def test_a_warp_of_one_changes_nothing_and_none_leaves_a_band_without_input() -> None:
+    bands = mel_bands(FeatureConfig())
+    warped = warp_bands(bands, torch.tensor([0.8, 1.0, 1.2]))
+    torch.testing.assert_close(warped[1], bands)
+    assert (warped.sum(1) > 0).all()
 
 
 def test_half_precision_training_computes_features_in_single() -> None:

@@ -17,6 +17,8 @@ class AugmentationConfig:
     """Speeds, one drawn for each batch: 0.9, 1.0, 1.1 (Ko et al., 2015); to two decimals; none switches it off."""
     narrowband: float = 0.0
     """Share of batches limited to half their bandwidth, as a telephone does."""
+    frequency_warp: float = 0.0
+    """Largest stretch of a clip's frequency axis either way, 0.1 say: other vocal tracts (Jaitly and Hinton, 2013)."""
     noise_db: float | None = None
     """Highest level of white noise in dB below the clip's own; each clip draws from 30 dB less; none: off."""
     time_masks: int = 0
@@ -38,6 +40,9 @@ class AugmentationConfig:
             all(0.5 <= speed <= 2 for speed in self.speeds), "augmentation.speeds", self.speeds, "in [0.5, 2]"
         )
         require(0 <= self.narrowband <= 1, "augmentation.narrowband", self.narrowband, "in [0, 1]")
+        require(
+            0 <= self.frequency_warp < 0.5, "augmentation.frequency_warp", self.frequency_warp, "in [0, 0.5)"
+        )
         for name in ("time_masks", "time_mask_frames", "frequency_masks", "frequency_mask_size"):
             require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
 
@@ -79,6 +84,14 @@ def add_noise(waveform: Tensor, waveform_lengths: Tensor, highest_db: float) -> 
     power = waveform.square().sum(1, keepdim=True) / waveform_lengths.clamp(min=1).unsqueeze(1)
     level_db = highest_db - 30 * torch.rand_like(power)
     return waveform + torch.randn_like(waveform) * (power * 10 ** (level_db / 10)).sqrt()
+
+
+def draw_warps(config: AugmentationConfig, batch_size: int, device: torch.device) -> Tensor | None:
+    """Draw a factor of the frequency axis for each clip of a batch, (batch,); none when switched off."""
+    if not config.frequency_warp:
+        return None
+    draws = 2 * torch.rand(batch_size, device=device) - 1
+    return 1 + config.frequency_warp * draws
 
 
 class SpecAugment(nn.Module):

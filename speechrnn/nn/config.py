@@ -137,9 +137,9 @@ class EncoderConfig:
     dropout: float = 0.2
     """Share of activations dropped in front of each recurrent layer and the head, in training."""
     subsampling: Literal[1, 2, 4] = 2
-    """Frames per output frame: none, one or two convolutions of stride 2."""
-    conv_channels: int = 256
-    """Channels of the subsampling convolutions."""
+    """Frames per output frame: neither, the first or both convolutions have stride 2 over time."""
+    conv_channels: int = 32
+    """Channels of the two convolutions over time and frequency."""
     tbptt_steps: int | None = None
     """Truncate back-propagation through time to this many output frames, the state carried on; unidirectional only."""
 
@@ -173,10 +173,15 @@ class EncoderConfig:
         """Size of one encoded frame."""
         return self.projection_size or self.hidden_size * (2 if self.bidirectional else 1)
 
+    @property
+    def time_strides(self) -> tuple[int, int]:
+        """Strides over time of the two convolutions."""
+        return min(self.subsampling, 2), max(self.subsampling // 2, 1)
+
     def num_outputs(self, num_frames: int) -> int:
-        """Count the output frames of ``num_frames`` input frames: halved, rounded up, for each factor 2."""
-        for _ in range(self.subsampling.bit_length() - 1):
-            num_frames = (num_frames + 1) // 2
+        """Count the output frames of ``num_frames`` input frames: divided, rounded up, by each stride."""
+        for stride in self.time_strides:
+            num_frames = (num_frames + stride - 1) // stride
         return num_frames
 
 

@@ -7,33 +7,38 @@ from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.masking import frame_mask
 from speechrnn.nn.recurrent import RecurrentStack, State
 
-KERNEL_SIZE = 5  # odd, so that an output frame is centred on an input frame
+KERNEL_SIZE = 5  # odd, so that an output is centred on an input
 
 
 class Subsampling(nn.Module):
-    """Convolutions of stride 2 over time, one for each factor 2 of the subsampling."""
+    """Two convolutions over time and frequency, as in Deep Speech 2 (Amodei et al., 2016, arXiv:1512.02595).
+
+    Both halve the frequencies; one halves time for each factor 2 of the subsampling. A pattern is learnt once
+    for all the bands at which speakers' voices place it.
+    """
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__()
-        num_convolutions = config.subsampling.bit_length() - 1
-        sizes = [input_size] + [config.conv_channels] * num_convolutions
-        self.output_size = sizes[-1]
+        channels = config.conv_channels
+        self.time_strides = config.time_strides
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(size, config.conv_channels, KERNEL_SIZE, stride=2, padding=KERNEL_SIZE // 2)
-            for size in sizes[:-1]
+            nn.Conv2d(inputs, channels, KERNEL_SIZE, stride=(stride, 2), padding=KERNEL_SIZE // 2)
+            for inputs, stride in zip((1, channels), self.time_strides, strict=True)
         )
+        self.output_size = channels * ((input_size + 3) // 4)
 
     def forward(self, features: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample: (batch, time, n) to (batch, ceil(time / factor), channels) and the new lengths.
+        """Subsample: (batch, time, n) to (batch, ceil(time / factor), output_size) and the new lengths.
 
         Padding is zeroed before each convolution, so a padded clip ends as a clip alone does: in zeros.
         """
-        lengths = input_lengths
-        for convolution in self.convolutions:
-            features = features.masked_fill(~frame_mask(lengths, features.shape[1]), 0.0)
-            features = torch.relu(convolution(features.transpose(1, 2))).transpose(1, 2)
-            lengths = (lengths + 1).div(2, rounding_mode="floor")
-        return features, lengths
+        planes, lengths = features.unsqueeze(1), input_lengths
+        for convolution, stride in zip(self.convolutions, self.time_strides, strict=True):
+            mask = frame_mask(lengths, planes.shape[2])
+            planes = planes.masked_fill(~mask.unsqueeze(1), 0.0)
+            planes = torch.relu(convolution(planes))
+            lengths = (lengths + stride - 1).div(stride, rounding_mode="floor")
+        return planes.transpose(1, 2).flatten(2), lengths
 
 
 class Encoder(nn.Module):

@@ -231,35 +231,38 @@ def add_log_mel(graph: Graph, model: SpeechModel) -> str:
     config = model.config.features
     waveform = graph.add("Unsqueeze", "waveform", graph.constant([1]))
     if config.preemphasis > 0:
-        kernel = np.array([[[-config.preemphasis, 1.0]]], np.float32)
-        waveform = graph.add("Conv", waveform, graph.weight(kernel), pads=[1, 0])
-    kernel, left, right = fourier_kernel(model)
+        emphasis = np.array([[[-config.preemphasis, 1.0]]], np.float32)
+        waveform = graph.add("Conv", waveform, graph.weight(emphasis), pads=[1, 0])
+    left = (config.n_fft - config.win_length) // 2
+    right = config.n_fft - config.win_length - left
     ends = [graph.constant([left]), graph.constant([-right if right else np.iinfo(np.int64).max])]
     waveform = graph.add("Slice", waveform, *ends, graph.constant([2]))
-    spectrum = graph.add("Conv", waveform, graph.weight(kernel), strides=[config.hop_length])
+    kernel = add_fourier_kernel(graph, model, left)
+    spectrum = graph.add("Conv", waveform, kernel, strides=[config.hop_length])
     # Real and imaginary parts are squared, then added up by the mel bands themselves.
-    bands = model.features.mel_bands.numpy()
-    both = np.concatenate([bands, bands]).T[:, :, None]
-    mel = graph.add("Conv", graph.add("Mul", spectrum, spectrum), graph.weight(both))
+    bands = graph.weight(model.features.mel_bands.T.unsqueeze(2))
+    both = graph.add("Concat", bands, bands, axis=1)
+    mel = graph.add("Conv", graph.add("Mul", spectrum, spectrum), both)
     floored = graph.add("Add", mel, graph.constant(config.floor, np.float32))
     return graph.add("Transpose", graph.add("Log", floored), perm=[0, 2, 1])
 
 
-def fourier_kernel(model: SpeechModel) -> tuple[NDArray[np.float32], int, int]:
-    """Make the windowed Fourier basis, (2 * bins, 1, win_length), and the samples cut off at both ends.
+def add_fourier_kernel(graph: Graph, model: SpeechModel, left: int) -> str:
+    """Add the windowed Fourier basis, (2 * bins, 1, win_length), which begins ``left`` samples into a frame.
 
-    The window is zero outside its ``win_length`` middle samples of a frame, so the kernel covers only them.
+    The window is zero outside its ``win_length`` middle samples, so the kernel covers only them. One period of
+    cosine and sine is stored and the basis is looked up in it when the file is opened: it would be 0.8 MB.
     """
     config = model.config.features
-    left = (config.n_fft - config.win_length) // 2
-    right = config.n_fft - config.win_length - left
     samples = np.arange(left, left + config.win_length)
     bins = np.arange(config.n_fft // 2 + 1)[:, None]
-    # The product is reduced modulo n_fft as integers, so that the angle keeps all its digits.
-    angle = 2 * np.pi * ((bins * samples) % config.n_fft) / config.n_fft
-    window = model.features.window.double().numpy()[samples]
-    kernel = np.concatenate([np.cos(angle), np.sin(angle)]) * window
-    return kernel[:, None].astype(np.float32), left, right
+    product = graph.add("Mul", graph.constant(bins), graph.constant(samples))
+    phase = graph.add("Mod", product, graph.constant(config.n_fft))
+    angle = 2 * np.pi * np.arange(config.n_fft) / config.n_fft
+    waves = [graph.add("Gather", graph.constant(wave(angle), np.float32), phase) for wave in (np.cos, np.sin)]
+    window = graph.weight(model.features.window[samples])
+    windowed = graph.add("Mul", graph.add("Concat", *waves, axis=0), window)
+    return graph.add("Unsqueeze", windowed, graph.constant([1]))
 
 
 def add_deltas(graph: Graph, features: str, lengths: str, order: int) -> str:
@@ -296,10 +299,10 @@ def add_time(graph: Graph, values: str, axis: int = 1) -> str:
     return graph.add("Range", graph.constant(0), size, graph.constant(1))
 
 
-def add_mask(graph: Graph, values: str, lengths: str) -> str:
-    """Mark the real frames of (batch, time, n) values: (batch, time, 1) bool."""
+def add_mask(graph: Graph, values: str, lengths: str, axis: int = 1) -> str:
+    """Mark the real frames of values whose time lies along ``axis``: (batch, time, 1) bool."""
     column = graph.add("Unsqueeze", lengths, graph.constant([1]))
-    real = graph.add("Less", add_time(graph, values), column)
+    real = graph.add("Less", add_time(graph, values, axis), column)
     return graph.add("Unsqueeze", real, graph.constant([2]))
 
 
@@ -330,17 +333,21 @@ def add_subsampling(
     graph: Graph, model: SpeechModel, features: str, mask: str, lengths: str
 ) -> tuple[str, str]:
     """Add the strided convolutions; returns (batch, time, n) and the new lengths."""
-    padding = KERNEL_SIZE // 2
-    for index, convolution in enumerate(model.encoder.subsampling.convolutions):
+    padding = [KERNEL_SIZE // 2] * 4
+    subsampling = model.encoder.subsampling
+    planes = graph.add("Unsqueeze", features, graph.constant([1]))
+    for index, convolution in enumerate(subsampling.convolutions):
         if index:
-            mask = add_mask(graph, features, lengths)
-            features = graph.add("Where", mask, features, graph.constant(0.0, np.float32))
-        channels_first = graph.add("Transpose", features, perm=[0, 2, 1])
+            real = graph.add("Unsqueeze", add_mask(graph, planes, lengths, axis=2), graph.constant([1]))
+            planes = graph.add("Where", real, planes, graph.constant(0.0, np.float32))
         weights = [graph.weight(convolution.get_parameter(name)) for name in ("weight", "bias")]
-        convolved = graph.add("Conv", channels_first, *weights, strides=[2], pads=[padding, padding])
-        features = graph.add("Transpose", graph.add("Relu", convolved), perm=[0, 2, 1])
-        lengths = graph.add("Div", graph.add("Add", lengths, graph.constant([1])), graph.constant([2]))
-    return features, lengths
+        stride = subsampling.time_strides[index]
+        convolved = graph.add("Conv", planes, *weights, strides=[stride, 2], pads=padding)
+        planes = graph.add("Relu", convolved)
+        rounded_up = graph.add("Add", lengths, graph.constant([stride - 1]))
+        lengths = graph.add("Div", rounded_up, graph.constant([stride]))
+    frames_first = graph.add("Transpose", planes, perm=[0, 2, 1, 3])
+    return graph.add("Reshape", frames_first, graph.constant([0, 0, subsampling.output_size])), lengths
 
 
 def add_recurrent(graph: Graph, model: SpeechModel, features: str, lengths: str) -> tuple[str, str]:

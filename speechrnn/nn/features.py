@@ -8,6 +8,7 @@ from speechrnn.nn.config import FeatureConfig
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
 
 VARIANCE_FLOOR = 1e-2  # a band that hears nothing varies by rounding errors; they must not be enlarged
+WARP_BOUNDARY = 0.6  # of half the sample rate: 4.8 kHz at 16 kHz, where Jaitly and Hinton put it
 DELTA_REACH = 2  # frames to each side of the slope's window, as in HTK and librosa's width 5
 
 
@@ -32,18 +33,22 @@ class Features(nn.Module):
         self.register_buffer("variance", torch.ones(config.n_features))
         self.register_buffer("has_statistics", torch.tensor(False))
 
-    def forward(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, waveform: Tensor, waveform_lengths: Tensor, warps: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Compute normalised features.
 
         Args:
             waveform: (batch, samples) in [-1, 1]; what lies beyond a clip's length is ignored.
             waveform_lengths: (batch,) int64, samples.
+            warps: (batch,) factors by which to stretch each clip's frequency axis, as a longer or shorter
+                vocal tract would; in augmentation.
 
         Returns:
             features (batch, time, n_features), zero beyond each clip's frames, and input_lengths (batch,)
             int64; a clip shorter than ``n_fft`` samples has no frames.
         """
-        features, input_lengths = self.unnormalized(waveform, waveform_lengths)
+        features, input_lengths = self.unnormalized(waveform, waveform_lengths, warps)
         mask = frame_mask(input_lengths, features.shape[1])
         if self.config.normalization == "utterance":
             mean, variance = masked_mean_and_variance(features, mask, dims=(1,))
@@ -52,16 +57,18 @@ class Features(nn.Module):
             features = (features - self.mean) * (self.variance + VARIANCE_FLOOR).rsqrt()
         return features.masked_fill(~mask, 0.0), input_lengths
 
-    def unnormalized(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def unnormalized(
+        self, waveform: Tensor, waveform_lengths: Tensor, warps: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Compute features before mean and variance normalisation; shapes as ``forward``."""
         # Half precision has neither the range nor the digits for a power spectrum.
         with torch.autocast(waveform.device.type, enabled=False):
-            log_mel = self.log_mel(waveform.float())
+            log_mel = self.log_mel(waveform.float(), warps)
             features = log_mel if self.config.kind == "log_mel" else log_mel @ self.dct
             input_lengths = self.num_frames(waveform_lengths)
             return append_deltas(features, input_lengths, self.config.deltas), input_lengths
 
-    def log_mel(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor, warps: Tensor | None = None) -> Tensor:
         """Compute log(mel power + floor) of every full frame: (batch, samples) to (batch, time, n_mels)."""
         config = self.config
         if waveform.shape[1] < config.n_fft:
@@ -73,7 +80,8 @@ class Features(nn.Module):
             waveform = waveform - config.preemphasis * previous
         frames = waveform.unfold(1, config.n_fft, config.hop_length) * self.window
         power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
-        return (power @ self.mel_bands + config.floor).log()
+        bands = self.mel_bands if warps is None else warp_bands(self.mel_bands, warps)
+        return (power @ bands + config.floor).log()
 
     def num_frames(self, waveform_lengths: Tensor) -> Tensor:
         """Count frames: (batch,) int64 samples to (batch,) int64 frames."""
@@ -108,6 +116,24 @@ def mel_bands(config: FeatureConfig) -> Tensor:
         mel_scale=config.mel_scale,
     )
     return bands
+
+
+def warp_bands(bands: Tensor, warps: Tensor) -> Tensor:
+    """Move mel filters along the frequency axis: (bins, n_mels) to (batch, bins, n_mels).
+
+    Vocal tract length perturbation (Jaitly and Hinton, 2013): a bin at frequency f is heard at warp * f up to
+    a boundary, above which the map runs straight to half the sample rate, so that no band loses its input.
+    """
+    last = bands.shape[0] - 1
+    bins = torch.arange(last + 1, device=bands.device, dtype=bands.dtype)
+    factor = warps.to(bands.dtype).unsqueeze(1)
+    boundary = WARP_BOUNDARY * last * factor.clamp(max=1) / factor
+    above = last - (last - factor * boundary) / (last - boundary) * (last - bins)
+    heard_at = torch.where(bins <= boundary, factor * bins, above)
+    lower = heard_at.floor().clamp(0, last - 1)
+    share = (heard_at - lower).unsqueeze(2)
+    lower_bin = lower.long()
+    return bands[lower_bin] * (1 - share) + bands[lower_bin + 1] * share
 
 
 def append_deltas(features: Tensor, input_lengths: Tensor, order: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation
+from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation, draw_warps
 from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelConfig
 from speechrnn.nn.model import SpeechModel
@@ -54,6 +54,7 @@ class ClassificationTask(pl.LightningModule):
         self.model = SpeechModel(self.config)
         self.optimization = optimization
         self.label_smoothing = label_smoothing
+        self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation)
         self.spec_augment = SpecAugment(augmentation)
         self.label_errors = Share()
@@ -65,8 +66,9 @@ class ClassificationTask(pl.LightningModule):
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""
-        waveform = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
-        features, input_lengths = self.model.features(*waveform)
+        waveform, waveform_lengths = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
+        warps = draw_warps(self.augmentation, len(waveform), waveform.device)
+        features, input_lengths = self.model.features(waveform, waveform_lengths, warps)
         features = self.spec_augment(features, input_lengths)
         log_probs, _ = self.model.classify_frames(features, input_lengths)
         # Log probabilities are their own log softmax, so cross entropy takes them as logits.

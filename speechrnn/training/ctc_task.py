@@ -9,7 +9,7 @@ from torch import Tensor
 
 from speechrnn.decoding import Hypothesis, greedy_decode
 from speechrnn.metrics import character_errors, word_errors
-from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation
+from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation, draw_warps
 from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.config import EncoderConfig, FeatureConfig, ModelConfig
 from speechrnn.nn.ctc_loss import CTCLoss, ctc_loss
@@ -49,6 +49,7 @@ class CTCTask(pl.LightningModule):
         self.config = ModelConfig(task="ctc", vocabulary=vocabulary, features=features, encoder=encoder)
         self.model = SpeechModel(self.config)
         self.optimization = optimization
+        self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation)
         self.spec_augment = SpecAugment(augmentation)
         self.word_errors = Share()
@@ -65,8 +66,9 @@ class CTCTask(pl.LightningModule):
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""
-        waveform = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
-        features, input_lengths = self.model.features(*waveform)
+        waveform, waveform_lengths = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
+        warps = draw_warps(self.augmentation, len(waveform), waveform.device)
+        features, input_lengths = self.model.features(waveform, waveform_lengths, warps)
         features = self.spec_augment(features, input_lengths)
         loss = self.loss(batch, *self.model.classify_frames(features, input_lengths))
         self.name_unusable(batch, loss)
