@@ -20,7 +20,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "metrics": ({"errors"}, {"numpy"}),
     "manifest": ({"errors"}, {"numpy"}),
 }
-ROOMS["decoding"] = (set(ROOMS), {"numpy"})
+ROOMS["lm"] = ({"errors", "text", "manifest"}, {"numpy", "numba"})
+ROOMS["decoding"] = (set(ROOMS), {"numpy", "numba"})
 ROOMS["runtime"] = (set(ROOMS), {"numpy", "onnxruntime"})
 ROOMS["nn"] = (set(ROOMS), {"numpy", "onnxruntime", "torch", "torchaudio", "onnx"})
 ROOMS["training"] = (
@@ -30,7 +31,7 @@ ROOMS["training"] = (
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
 ROOMS["cli"] = (set(ROOMS), ROOMS["training"][1])
 ROOMS["__main__"] = ({"cli"}, set())
-ROOMS["__init__"] = ({"errors", "runtime"}, set())
+ROOMS["__init__"] = ({"errors", "decoding", "runtime"}, set())
 LOCAL_IMPORTS_IN = {"cli", "__init__"}  # the only rooms that may import inside functions
 
 HEAVY = ("torch", "torchaudio", "pytorch_lightning", "lhotse", "librosa", "onnx", "jsonargparse")

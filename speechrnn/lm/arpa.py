@@ -1,0 +1,402 @@
+"""Language models as ARPA files, plain or gzipped: the text format of every n-gram toolkit."""
+
+import gzip
+import itertools
+import math
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.errors import ModelFileError
+from speechrnn.lm.new_file import new_file
+from speechrnn.lm.ngram import BEGIN_OF_SENTENCE, END_OF_SENTENCE, LM_UNITS, UNKNOWN, LmUnit, NgramModel
+from speechrnn.lm.trie import Level, build_model
+
+OnProgress = Callable[[int, int], None]
+"""Called now and then with how much is done, and of how much."""
+
+LN_10 = math.log(10)
+CHUNK = 100_000  # lines in memory at a time
+GZIP_MAGIC = b"\x1f\x8b"
+COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)$")
+UNIT_COMMENT = re.compile(rb"#\s*unit:\s*(\w+)$")
+LOG10_UNKNOWN = -100.0  # KenLM's unknown_missing_logprob
+FOREIGN_UNKNOWN = b"<UNK>"
+MOST_SHOWN = 60  # characters of a wrong line
+
+
+def read_arpa(
+    path: str | os.PathLike[str], *, unit: LmUnit | None = None, on_progress: OnProgress | None = None
+) -> NgramModel:
+    r"""Read an ARPA file.
+
+    Blanks and tabs are the same, line ends may be Windows', back-off weights may be left out, and
+    anything may stand before ``\data\`` and after ``\end\``. ``<UNK>`` is read as ``<unk>``. A file
+    without ``<unk>`` gives words that it does not know the log10 probability -100, as KenLM does. Contexts
+    that are no n-grams themselves are added, which changes no score.
+
+    Args:
+        path: The file, gzipped or not, whatever its name.
+        unit: What its words are; when not given, what a comment ``# unit: character`` says, or else words.
+        on_progress: Told the n-grams read, and their number.
+
+    Raises:
+        ModelFileError: Naming line, value and cure, if it cannot be read, is no ARPA file or ends early,
+            its counts are not those of its sections, a line is no n-gram of its section, a word is not
+            among the unigrams, a log probability is positive, an n-gram comes twice, or <s> or </s> lacks.
+    """
+    with open_lines(Path(path)) as lines:
+        return ArpaReader(lines, on_progress or ignore_progress).read(unit)
+
+
+def write_arpa(
+    model: NgramModel,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> None:
+    r"""Write an ARPA file, gzipped if its name ends in ``.gz``.
+
+    Nine digits bring back every float32 to the bit. A model of characters says so in a comment before
+    ``\data\``, which KenLM skips.
+
+    Args:
+        model: Any model.
+        path: The file.
+        overwrite: Whether to replace a file of that name.
+        on_progress: Told the n-grams written, and their number.
+
+    Raises:
+        ModelFileError: If there is such a file and it must not be replaced, or it cannot be written.
+    """
+    with new_file(path, overwrite=overwrite) as partial, open(partial, "wb") as raw:
+        if str(path).endswith(".gz"):
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:  # the same model, the same bytes
+                write_model(model, file, on_progress or ignore_progress)
+        else:
+            write_model(model, raw, on_progress or ignore_progress)
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+# ---- Reading --------------------------------------------------------------------------------------------
+
+
+class Lines:
+    """The lines of a file, counted."""
+
+    def __init__(self, path: Path, raw: IO[bytes], *, is_gzip: bool) -> None:
+        self.path, self.raw, self.number = path, raw, 0
+        self.file: Any = gzip.open(raw) if is_gzip else raw  # noqa: SIM115 - closed on exit
+
+    def __enter__(self) -> "Lines":
+        """Give the lines."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the file."""
+        self.file.close()
+        self.raw.close()
+
+    def take(self, count: int) -> list[bytes]:
+        """Read the next lines, fewer at the end of the file.
+
+        Raises:
+            ModelFileError: If the file cannot be read or its compression is damaged.
+        """
+        taken: list[bytes] = []
+        try:
+            taken.extend(itertools.islice(self.file, count))
+        except (OSError, EOFError, zlib.error) as error:
+            number = self.number + len(taken)
+            raise ModelFileError(f"{self.path}:{number}: cannot be read beyond this line: {error}") from error
+        self.number += len(taken)
+        return taken
+
+    def filled(self) -> bytes:
+        """Read up to the next line that is not blank, and return it stripped; b"" at the end of the file."""
+        while taken := self.take(1):
+            if line := taken[0].strip():
+                return line
+        return b""
+
+    def fail(self, message: str, number: int | None = None) -> NoReturn:
+        """Raise an error at a line, the last that was read if none is named."""
+        raise ModelFileError(f"{self.path}:{self.number if number is None else number}: {message}")
+
+
+def open_lines(path: Path) -> Lines:
+    """Open a file of lines, gzipped or not by its content.
+
+    Raises:
+        ModelFileError: If it cannot be opened.
+    """
+    try:
+        file: Any = open(path, "rb")  # noqa: SIM115 - closed by Lines
+        is_gzip = file.peek(2)[:2] == GZIP_MAGIC
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    return Lines(path, file, is_gzip=is_gzip)
+
+
+class ArpaReader:
+    """Reads section by section what ``read_arpa`` promises."""
+
+    def __init__(self, lines: Lines, on_progress: OnProgress) -> None:
+        self.lines, self.on_progress = lines, on_progress
+        self.ids: dict[bytes, int] = {}
+        self.counts: list[int] = []
+        self.starts: list[int] = []  # line of each section's header
+        self.num_read = 0
+
+    def read(self, unit: LmUnit | None) -> NgramModel:
+        """Read the whole file."""
+        named = self.skip_to_data()
+        header = self.read_counts()
+        levels = []
+        for order in range(1, len(self.counts) + 1):
+            levels.append(self.read_section(order, header))
+            header = self.lines.filled()
+            if order == 1:
+                levels[0] = self.complete_unigrams(levels[0])
+        if header != b"\\end\\":
+            self.fail_between(header, "\\end\\")
+        return build_model(self.decode_words(), levels, unit=unit or named, place=self.place)
+
+    def skip_to_data(self) -> LmUnit:
+        r"""Skip what stands before \data\, and return the unit that a comment there names."""
+        unit: LmUnit = "word"
+        while (line := self.lines.filled()) != b"\\data\\":
+            if not line:
+                self.lines.fail("this is no ARPA file, it has no line \\data\\; give an ARPA or .srlm file")
+            found = UNIT_COMMENT.match(line)
+            if found and found[1].decode() in LM_UNITS:
+                unit = "character" if found[1] == b"character" else "word"
+        return unit
+
+    def read_counts(self) -> bytes:
+        r"""Read the counts of \data\, and return the line after them."""
+        while not (line := self.lines.filled()).startswith(b"\\"):
+            found = COUNT.match(line)
+            if not found or int(found[1]) != len(self.counts) + 1:
+                wanted = f"`ngram {len(self.counts) + 1}=COUNT` or `\\1-grams:`"
+                self.lines.fail(f"expected {wanted}, got {shown(line) if line else 'the end of the file'}")
+            self.counts.append(int(found[2]))
+        if not self.counts:
+            self.lines.fail("\\data\\ has no counts; it needs a line `ngram 1=COUNT` and one for each order")
+        return line
+
+    def read_section(self, order: int, header: bytes) -> Level:
+        """Read the n-grams of one order."""
+        if header != b"\\%d-grams:" % order:
+            self.fail_between(header, f"\\{order}-grams:")
+        self.starts.append(self.lines.number)
+        chunks = [self.parse(lines, order) for lines in self.chunks(order)]
+        if not chunks:
+            return Level(np.empty((0, order), np.int32), np.empty(0), np.empty(0))
+        ngrams, log_probs, backoffs = (np.concatenate(part) for part in zip(*chunks, strict=True))
+        is_last = order == len(self.counts)  # back-off weights mean nothing there
+        return Level(ngrams, log_probs * LN_10, backoffs * (0.0 if is_last else LN_10))
+
+    def chunks(self, order: int) -> Iterator[list[bytes]]:
+        """Give the lines of a section, some at a time."""
+        missing = count = self.counts[order - 1]
+        while missing:
+            lines = self.lines.take(min(CHUNK, missing))
+            missing -= len(lines)
+            if not lines:
+                self.lines.fail(
+                    f"the file is cut off: it ends after {count - missing} of {count} {order}-grams"
+                )
+            yield lines
+            self.num_read += len(lines)
+            self.on_progress(self.num_read, sum(self.counts))
+
+    def parse(
+        self, lines: list[bytes], order: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+        """Turn lines into word ids (n, order), log10 probabilities and log10 back-off weights."""
+        rows = [line.split() for line in lines]
+        if not {len(row) for row in rows} <= {order + 1, order + 2}:
+            self.find_fault(lines, order)
+        for row in rows:
+            if len(row) == order + 1:
+                row.append(b"0")
+        first, *words, last = zip(*rows, strict=True)
+        if order == 1:
+            self.number_words(words[0])
+        try:
+            log_probs, backoffs = to_numbers(first), to_numbers(last)
+            ids = np.stack([self.look_up(column) for column in words], axis=1)
+        except (KeyError, ValueError):
+            self.find_fault(lines, order)
+        if not (np.isfinite(log_probs) & np.isfinite(backoffs) & (log_probs <= 0)).all():
+            self.find_fault(lines, order)
+        return ids, log_probs, backoffs
+
+    def look_up(self, words: Sequence[bytes]) -> NDArray[np.int32]:
+        """Find the ids of words; KeyError if one has none."""
+        return np.fromiter(map(self.ids.__getitem__, words), np.int32, len(words))
+
+    def number_words(self, words: Sequence[bytes]) -> None:
+        """Give unigrams their ids."""
+        first = len(self.ids)
+        wanted = range(first, first + len(words))
+        numbered = dict(zip(words, wanted, strict=True))
+        if len(numbered) != len(words) or not self.ids.keys().isdisjoint(numbered):
+            self.fail_double(words, first)
+        self.ids.update(numbered)
+
+    def fail_double(self, words: Sequence[bytes], first: int) -> NoReturn:
+        """Say which unigram comes twice; ``first`` is the row of the first of them."""
+        for row, word in enumerate(words, start=first):
+            if self.ids.setdefault(word, row) != row:
+                earlier = self.place(1, self.ids[word])
+                raise ModelFileError(f"{self.place(1, row)}: {shown(word)} was already at {earlier}")
+        raise AssertionError("no unigram comes twice")
+
+    def complete_unigrams(self, level: Level) -> Level:
+        """Check that the three special words are there; a missing <unk> is added."""
+        for word in (BEGIN_OF_SENTENCE, END_OF_SENTENCE):
+            if word.encode() not in self.ids:
+                self.lines.fail(f"the 1-grams lack {word}; a model of sentences needs it", self.starts[0])
+        for foreign in (UNKNOWN.encode(), FOREIGN_UNKNOWN):
+            if foreign in self.ids:
+                self.ids = {**self.ids, UNKNOWN.encode(): self.ids[foreign]}
+                return level
+        self.ids[UNKNOWN.encode()] = unknown = len(self.ids)
+        return Level(
+            np.append(level.ngrams, np.array([[unknown]], np.int32), axis=0),
+            np.append(level.log_probs, LOG10_UNKNOWN * LN_10),
+            np.append(level.backoffs, 0.0),
+        )
+
+    def decode_words(self) -> list[str]:
+        """Spell the words in the order of their ids."""
+        spelled = {number: word for word, number in self.ids.items()}  # <unk> comes after its other spelling
+        try:
+            return [spelled[number].decode() for number in range(len(spelled))]
+        except UnicodeDecodeError:
+            self.fail_spelling()
+
+    def fail_spelling(self) -> NoReturn:
+        """Say which unigram is no UTF-8."""
+        for word, number in self.ids.items():
+            try:
+                word.decode()
+            except UnicodeDecodeError as error:
+                raise ModelFileError(f"{self.place(1, number)}: is not UTF-8 text: {error}") from error
+        raise AssertionError("all unigrams are UTF-8")
+
+    def place(self, order: int, row: int) -> str:
+        """Name the line of an n-gram."""
+        return f"{self.lines.path}:{self.starts[order - 1] + 1 + row}"
+
+    def find_fault(self, lines: list[bytes], order: int) -> NoReturn:
+        """Say what is wrong with one of the lines that were taken last."""
+        for number, line in enumerate(lines, start=self.lines.number - len(lines) + 1):
+            if message := self.judge(line.split(), order, number):
+                self.lines.fail(message, number)
+        raise AssertionError("all lines are right")
+
+    def judge(self, fields: list[bytes], order: int, number: int) -> str:
+        """Say what is wrong with a line of n-grams; "" if nothing."""
+        if not fields or fields[0].startswith(b"\\"):
+            count = self.counts[order - 1]
+            found = number - self.starts[order - 1] - 1
+            return f"there are {found} {order}-grams; \\data\\ says `ngram {order}={count}`"
+        if len(fields) not in (order + 1, order + 2):
+            words = "1 word" if order == 1 else f"{order} words"
+            wanted = f"a log10 probability, {words} and perhaps a back-off weight"
+            return f"expected {wanted}, got {len(fields)} fields: {shown(b' '.join(fields))}"
+        for field in (fields[0], *fields[order + 1 :]):
+            if not is_number(field):
+                return f"{shown(field)} is not a number"
+        if float(fields[0]) > 0:
+            return f"a log10 probability must be <= 0, got {shown(fields[0])}"
+        missing = [word for word in fields[1 : order + 1] if order > 1 and word not in self.ids]
+        return f"the word {shown(missing[0])} is not among the 1-grams" if missing else ""
+
+    def fail_between(self, line: bytes, wanted: str) -> NoReturn:
+        """Say what is wrong with a line that should begin a section."""
+        order = len(self.starts)
+        if not line:
+            self.lines.fail(f"the file is cut off: it ends before {wanted}")
+        if order and is_number(line.split()[0]):
+            says = f"\\data\\ says `ngram {order}={self.counts[order - 1]}`"
+            self.lines.fail(f"there are more {order}-grams than that: {says}")
+        self.lines.fail(f"expected {wanted}, got {shown(line)}")
+
+
+def to_numbers(fields: Sequence[bytes]) -> NDArray[np.float64]:
+    """Read numbers; ValueError if one is none."""
+    return np.fromiter(map(float, fields), np.float64, len(fields))
+
+
+def is_number(field: bytes) -> bool:
+    """Tell whether a field is a finite number."""
+    try:
+        return math.isfinite(float(field))
+    except ValueError:
+        return False
+
+
+def shown(line: bytes) -> str:
+    """Show a piece of the file in an error."""
+    text = line.decode(errors="backslashreplace")
+    return repr(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
+
+
+# ---- Writing --------------------------------------------------------------------------------------------
+
+
+def write_model(model: NgramModel, file: IO[bytes] | gzip.GzipFile, on_progress: OnProgress) -> None:
+    """Write the whole file."""
+    lines = [f"# unit: {model.unit}"] if model.unit != "word" else []
+    lines.append("\\data\\")
+    lines += [f"ngram {order}={count}" for order, count in enumerate(model.counts, start=1)]
+    file.write("\n".join([*lines, "", ""]).encode())
+    for order in range(1, model.order + 1):
+        file.write(b"\\%d-grams:\n" % order)
+        first, last = model.level_bounds[order - 1 : order + 1]
+        for start in range(first, last, CHUNK):
+            end = min(start + CHUNK, last)
+            file.writelines(line.encode() for line in ngram_lines(model, order, start, end))
+            on_progress(end - 1, len(model.words) - 1)
+        file.write(b"\n")
+    file.write(b"\\end\\\n")
+
+
+def ngram_lines(model: NgramModel, order: int, start: int, end: int) -> Iterator[str]:
+    """Write the n-grams of nodes ``start`` … ``end`` - 1, all of one order."""
+    words = (map(model.vocabulary.__getitem__, ids) for ids in spell(model, order, np.arange(start, end)))
+    ngrams = map(" ".join, zip(*words, strict=True))
+    log_probs = to_log10(model.log_probs[start:end])
+    if order == model.order:
+        return map("%.9g\t%s\n".__mod__, zip(log_probs, ngrams, strict=True))
+    backoffs = to_log10(model.backoffs[start:end])
+    return map("%.9g\t%s\t%.9g\n".__mod__, zip(log_probs, ngrams, backoffs, strict=True))
+
+
+def spell(model: NgramModel, order: int, nodes: NDArray[np.int64]) -> list[list[int]]:
+    """List the word ids of n-grams: one list for each place, from the first word to the last."""
+    columns = []
+    for _ in range(order):
+        columns.append(model.words[nodes].tolist())
+        nodes = np.searchsorted(model.first_child, nodes, side="right") - 1  # the parents
+    return columns[::-1]
+
+
+def to_log10(natural: NDArray[np.float32]) -> list[float]:
+    """Turn natural logs into decimal ones; -0 becomes 0."""
+    logs: list[float] = (natural.astype(np.float64) / LN_10 + 0.0).tolist()
+    return logs

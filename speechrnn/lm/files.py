@@ -1,0 +1,71 @@
+"""Language models on disk: the content tells how to read one, the name how to write it."""
+
+import os
+from pathlib import Path
+
+from speechrnn.errors import ModelFileError
+from speechrnn.lm.arpa import OnProgress, read_arpa, write_arpa
+from speechrnn.lm.binary import is_binary, read_binary, write_binary
+from speechrnn.lm.ngram import NgramModel
+
+ARPA_SUFFIXES = (".arpa", ".arpa.gz")
+BINARY_SUFFIX = ".srlm"
+KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
+
+
+def read_lm(
+    path: str | os.PathLike[str], *, verify: bool = False, on_progress: OnProgress | None = None
+) -> NgramModel:
+    """Read a language model, whatever its name.
+
+    Args:
+        path: An ARPA file, gzipped or not, or a binary of speechrnn, which is mapped and not read whole.
+        verify: Whether to read a binary whole and compare its checksums.
+        on_progress: Told how much is read, and of how much.
+
+    Raises:
+        ModelFileError: If it cannot be read or is damaged, as ``read_arpa`` and ``read_binary`` say, or if
+            it is a binary of KenLM.
+    """
+    if is_binary(path):
+        return read_binary(path, verify=verify, on_progress=on_progress)
+    with open(path, "rb") as file:
+        if file.read(len(KENLM_MAGIC)) == KENLM_MAGIC:
+            raise ModelFileError(f"{path}: is a binary of KenLM, which only KenLM reads; give its ARPA file")
+    return read_arpa(path, on_progress=on_progress)
+
+
+def write_lm(
+    model: NgramModel,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Write a language model in the form that the file's name asks for.
+
+    Args:
+        model: Any model.
+        path: ``.arpa``, ``.arpa.gz`` or ``.srlm``, the binary.
+        overwrite: Whether to replace a file of that name.
+        on_progress: Told how much is written, and of how much.
+
+    Raises:
+        ModelFileError: If the name ends otherwise, there is such a file and it must not be replaced, or it
+            cannot be written.
+    """
+    check_name(path)
+    write = write_binary if Path(path).suffix == BINARY_SUFFIX else write_arpa
+    write(model, path, overwrite=overwrite, on_progress=on_progress)
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Check that a name says how to write a model.
+
+    Raises:
+        ModelFileError: If it ends in none of the suffixes.
+    """
+    if not str(path).endswith((*ARPA_SUFFIXES, BINARY_SUFFIX)):
+        raise ModelFileError(
+            f"{path}: the name must end in {', '.join(ARPA_SUFFIXES)} or {BINARY_SUFFIX} (binary)"
+        )

@@ -1,0 +1,35 @@
+"""A file that appears only when it is whole."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from speechrnn.errors import ModelFileError
+
+
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary file to write to, which takes the name ``path`` when the block is left in peace.
+
+    Raises:
+        ModelFileError: If there is such a file and it must not be replaced, or it cannot be written.
+    """
+    target = Path(path)
+    refuse_existing(target, overwrite=overwrite)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, target)
+    except OSError as error:
+        raise ModelFileError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Check that nothing is lost by writing; errors as ``new_file``."""
+    if path.exists() and not overwrite:
+        raise ModelFileError(f"{path}: exists already; --overwrite replaces it")
