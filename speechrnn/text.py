@@ -13,6 +13,9 @@ from speechrnn.errors import TextError
 
 Unit = Literal["character", "word", "token", "label"]
 UNITS = ("character", "word", "token", "label")
+SEPARATOR = " "  # between words, of characters
+UNKNOWN = "<unk>"  # what a language model reads for a word that it does not know
+LANGUAGE_MODEL_TASK = "language_model"  # beside ctc and classification, in checkpoints and model files
 WORD_BOUNDARY = "▁"  # of word pieces, as SentencePiece writes it
 MOST_NAMED = 10
 
@@ -217,3 +220,50 @@ class Vocabulary:
         if "tokens" not in plain:
             raise TextError("vocabulary.tokens is missing")
         return cls(**plain)
+
+
+@dataclass(frozen=True)
+class SentenceCoder:
+    """Sentences as the ids of a language model: a vocabulary's tokens, the end of a sentence, and <unk>.
+
+    The end has id 0, where a model that hears has its blank; <unk> comes behind the last token.
+
+    Example:
+        >>> coder = SentenceCoder(Vocabulary(("go", "on"), "word"))
+        >>> coder.encode("go on now"), coder.end, len(coder)
+        ([1, 2, 3], 0, 4)
+    """
+
+    vocabulary: Vocabulary
+    """Words or characters."""
+
+    def __len__(self) -> int:
+        """Count the ids, those of the end and of <unk> included."""
+        return len(self.vocabulary) + 1
+
+    @property
+    def end(self) -> int:
+        """Id of the end of a sentence."""
+        return 0
+
+    @property
+    def unknown(self) -> int:
+        """Id of whatever the vocabulary does not have."""
+        return len(self.vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        """Turn a sentence into ids, without its end; what the vocabulary lacks becomes <unk>."""
+        ids = self.vocabulary.ids
+        return [ids.get(token, self.unknown) for token in self.vocabulary.split(text)]
+
+    def join(self, tokens: Iterable[str]) -> str:
+        """Write tokens as a text: words with spaces between them, characters without."""
+        return (" " if self.vocabulary.unit == "word" else "").join(tokens)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Turn ids, without the end, into a text; <unk> is spelled ``<unk>``.
+
+        Raises:
+            TextError: If an id is no token's.
+        """
+        return self.join(UNKNOWN if i == self.unknown else self.vocabulary.token(i) for i in ids)

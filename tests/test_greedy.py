@@ -98,7 +98,8 @@ def test_words_are_joined_by_spaces() -> None:
 
 def test_impossible_tokens_are_no_trouble() -> None:
     frames = np.array([[-np.inf, 0.0, -np.inf], [0.0, -np.inf, -np.inf]])
-    assert greedy_decode(frames[None], [2], LETTERS) == [Hypothesis("a", (1,), (0,), 0.0, 1.0)]
+    [hypothesis] = greedy_decode(frames[None], [2], LETTERS)
+    assert hypothesis == Hypothesis("a", (1,), (0,), 0.0, 1.0, ends=(0,), peaks=(1.0,))
 
 
 def test_rounding_does_not_push_the_confidence_above_1() -> None:

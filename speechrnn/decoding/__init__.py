@@ -1,6 +1,21 @@
-"""Log probabilities to text, in NumPy."""
+"""Log probabilities to text, in NumPy; the beam search is compiled by Numba when it is first asked for."""
 
+from speechrnn.decoding.beam import BeamConfig, BeamDecoder, BeamStream
+from speechrnn.decoding.decoder import Decoder, DecodingOptions
 from speechrnn.decoding.greedy import greedy_decode
-from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
+from speechrnn.decoding.words import FrameClock, SpokenWord, split_words
 
-__all__ = ["Hypothesis", "greedy_decode"]
+__all__ = [
+    "NOTHING",
+    "BeamConfig",
+    "BeamDecoder",
+    "BeamStream",
+    "Decoder",
+    "DecodingOptions",
+    "FrameClock",
+    "Hypothesis",
+    "SpokenWord",
+    "greedy_decode",
+    "split_words",
+]

@@ -63,16 +63,18 @@ def decode_one(log_probs: NDArray[Any], vocabulary: Vocabulary) -> Hypothesis:
         return Hypothesis(text="", tokens=(), frames=(), log_prob=0.0, confidence=1.0)
     path = log_probs.argmax(axis=1)
     best = log_probs.max(axis=1).astype(np.float64)
-    begins = np.concatenate([[True], path[1:] != path[:-1]])
-    starts = np.flatnonzero(begins)
-    peaks = np.maximum.reduceat(best, starts)  # the highest posterior of each run of equal tokens
+    starts = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
+    ends = np.append(starts[1:], len(path)) - 1
+    peaks = np.minimum(np.exp(np.maximum.reduceat(best, starts)), 1.0)  # of each run of equal tokens
     spoken = path[starts] != vocabulary.blank
     tokens = tuple(path[starts][spoken].tolist())
-    confidence = float(np.exp(peaks[spoken]).mean()) if tokens else 1.0
     return Hypothesis(
         text=vocabulary.normalize(vocabulary.decode(tokens)),  # as the references were
         tokens=tokens,
         frames=tuple(starts[spoken].tolist()),
         log_prob=float(best.sum()),
-        confidence=min(confidence, 1.0),
+        confidence=float(peaks[spoken].mean()) if tokens else 1.0,
+        ends=tuple(ends[spoken].tolist()),
+        peaks=tuple(peaks[spoken].tolist()),
+        score=float(best.sum()),
     )

@@ -1,0 +1,680 @@
+"""The inner loop of the prefix beam search, compiled by Numba.
+
+A beam holds *prefixes*, texts so far. Each has two endings: all paths to it that end in a blank, and all that
+end in its last token (Hannun et al., 2014, arXiv:1408.2873). Beside their summed probability an ending keeps
+its best single path, which says when each token was spoken.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from speechrnn.lm.scoring import score_word
+
+NONE = -1
+UNKNOWN_WORD = -1  # the lexicon node of a partial word that no word of the lexicon begins with
+STAYS_IN_BLANK, STAYS_IN_TOKEN = -1, -2  # in place of the token that a candidate appends
+BLANK_ENDING, TOKEN_ENDING = 0, 1
+MINUS_INFINITY = -np.inf
+
+PREFIX = np.dtype(
+    [
+        ("node", np.int32),  # in the tree
+        ("lm_state", np.int32),
+        ("lexicon", np.int32),  # node of the unfinished word; 0 between words
+        ("hot", np.int32),  # state of the hot-word automaton
+        ("num_words", np.int32),
+        ("lm_score", np.float64),  # log probability of the finished words or tokens
+        ("extra", np.float64),  # of hot words and unknown words
+        ("bonus", np.float64),  # all that is added to the acoustic score
+    ],
+    align=True,
+)
+ENDING = np.dtype(
+    [
+        ("score", np.float64),  # log of the paths' summed (or greatest) probability
+        ("best", np.float64),  # log of the best path's probability
+        ("peak", np.float64),  # highest log probability of the best path's last token
+        ("path", np.int32),  # the best path, in the tree
+        ("end", np.int32),  # last frame of its last token
+    ],
+    align=True,
+)
+TREE_PREFIX = np.dtype(
+    [
+        ("parent", np.int32),
+        ("token", np.int32),
+        ("child", np.int32),  # the latest one; NONE if there is none
+        ("sibling", np.int32),  # the parent's child before this one
+    ]
+)
+TREE_PATH = np.dtype(
+    [
+        ("before", np.int32),
+        ("token", np.int32),
+        ("start", np.int32),  # frame in which the token begins
+        ("end_before", np.int32),  # last frame of the token before
+        ("peak_before", np.float64),  # highest log probability of the token before
+    ],
+    align=True,
+)
+LEXICON_NODE = np.dtype(
+    [
+        ("first_arc", np.int32),  # arcs lie side by side, sorted by token, up to the next node's first
+        ("word", np.int32),  # the language model's id of the word that ends here; NONE if none does
+        ("ahead", np.float64),  # highest unigram log probability of the words from here on
+    ],
+    align=True,
+)
+ARC = np.dtype([("token", np.int32), ("target", np.int32)])
+TOKEN = np.dtype([("begins_word", np.bool_), ("lm_word", np.int32)], align=True)
+
+
+class Beam(NamedTuple):
+    """The prefixes alive."""
+
+    prefixes: Any
+    """(rows,) of PREFIX."""
+    endings: Any
+    """(rows, 2) of ENDING: blank, token."""
+
+
+class Tree(NamedTuple):
+    """Prefixes and paths as two forests of tokens; each is its last node, and nodes never change."""
+
+    prefixes: Any
+    """(n,) of TREE_PREFIX; 0 is the empty prefix."""
+    paths: Any
+    """(n,) of TREE_PATH."""
+    size: NDArray[np.int64]
+    """(2,) prefixes and paths in use."""
+
+
+class After(NamedTuple):
+    """What the prefixes alive are worth after a frame, each as it is."""
+
+    score: NDArray[np.float64]
+    """(rows, 2): of all paths, by ending."""
+    either: NDArray[np.float64]
+    """(rows,): of all paths before the frame, whatever their ending."""
+    parent_row: NDArray[np.int32]
+    """(rows,): row of the prefix without its last token; NONE if that is not alive."""
+    child_row: NDArray[np.int32]
+    """(rows, tokens): row of the prefix with one token more; NONE if that is not alive."""
+    new_row: NDArray[np.int32]
+    """(rows,): row in the next beam; NONE as long as there is none."""
+
+
+class Candidates(NamedTuple):
+    """What may be in the next beam."""
+
+    total: NDArray[np.float64]
+    row: NDArray[np.int32]
+    """Row of the prefix that stays or is extended."""
+    token: NDArray[np.int32]
+    """Token appended, or how the prefix stays."""
+    prefixes: Any
+    """The extended prefix, of PREFIX; not in the tree yet."""
+
+
+class LanguageModel(NamedTuple):
+    """Flat arrays of an n-gram automaton, as in ``speechrnn.lm``; one node if there is none."""
+
+    words: NDArray[np.int32]
+    log_probs: NDArray[np.float32]
+    backoffs: NDArray[np.float32]
+    first_child: NDArray[np.int64]
+    suffixes: NDArray[np.int32]
+
+
+class Lexicon(NamedTuple):
+    """Words, or whole texts, as an automaton over tokens; it begins in node 0."""
+
+    nodes: Any
+    """(nodes + 1,) of LEXICON_NODE."""
+    arcs: Any
+    """(arcs,) of ARC."""
+
+
+class HotWords(NamedTuple):
+    """A complete automaton over tokens."""
+
+    next: NDArray[np.int32]
+    """(states, tokens)."""
+    gain: NDArray[np.float64]
+    """(states, tokens): what a step adds to the score; it takes back what an unfinished hot word had been given."""
+    highest_gain: NDArray[np.float64]
+    """(states,): the highest of a state's gains, 0 at least."""
+    at_end: NDArray[np.float64]
+    """(states,): what the end of the text adds."""
+
+
+class Options(NamedTuple):
+    """Numbers that the kernel needs."""
+
+    beam_size: int
+    threshold: float
+    top_tokens: int
+    token_threshold: float
+    sums: bool
+    blank: int
+    separator: int
+    """Token between words; NONE if none is."""
+    has_lm: bool
+    has_lexicon: bool
+    closed: bool
+    """Whether words outside the lexicon are impossible."""
+    may_be_empty: bool
+    """Whether nothing at all may be said."""
+    has_hot_words: bool
+    alpha: float
+    beta: float
+    unknown: int
+    """The language model's id of an unknown word."""
+    unknown_ahead: float
+    unknown_score: float
+
+
+@njit(cache=True)
+def merge(first: float, second: float, sums: bool) -> float:
+    """Join two log probabilities: their sum, or the greater."""
+    high, low = (first, second) if first > second else (second, first)
+    if not sums or low == MINUS_INFINITY:
+        return high
+    return float(high + np.log1p(np.exp(low - high)))
+
+
+@njit(cache=True)
+def follow(lexicon: Any, node: int, token: int) -> int:
+    """Find the node to which a token leads, or NONE."""
+    arcs = lexicon.arcs
+    low, end = lexicon.nodes[node].first_arc, lexicon.nodes[node + 1].first_arc
+    high = end
+    while low < high:
+        middle = (low + high) // 2
+        if arcs[middle].token < token:
+            low = middle + 1
+        else:
+            high = middle
+    return arcs[low].target if low < end and arcs[low].token == token else NONE
+
+
+@njit(cache=True)
+def lm_step(lm: Any, state: int, word: int) -> tuple[float, int]:
+    """Score a word after a state."""
+    return score_word(lm.words, lm.log_probs, lm.backoffs, lm.first_child, lm.suffixes, state, word)
+
+
+@njit(cache=True)
+def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
+    """End the unfinished word of a prefix, in place; False if it may not end here."""
+    word = lexicon.nodes[prefix.lexicon].word if prefix.lexicon != UNKNOWN_WORD else NONE
+    if word == NONE:
+        if options.closed:
+            return False
+        word = options.unknown
+        prefix.extra += options.unknown_score
+    if options.has_lm:
+        log_prob, state = lm_step(lm, prefix.lm_state, word)
+        prefix.lm_state = state
+        prefix.lm_score += log_prob
+    prefix.num_words += 1
+    prefix.lexicon = 0
+    return True
+
+
+@njit(cache=True)
+def unfinished(node: int, lexicon: Any, options: Any) -> float:
+    """Score of a word still being spelled: its best possible end, so that it competes with finished ones."""
+    if not options.has_lexicon or node == 0:
+        return 0.0
+    if node == UNKNOWN_WORD:
+        return float(options.alpha * options.unknown_ahead + options.unknown_score)
+    return float(options.alpha * lexicon.nodes[node].ahead)
+
+
+@njit(cache=True)
+def highest_gain(prefix: Any, lexicon: Any, hot: Any, options: Any) -> float:
+    """Bound what any token may add to a prefix's bonus.
+
+    A log probability is never above 0, and a word's look-ahead never rises on the way to its end.
+    """
+    gain = max(options.beta, 0.0) + max(options.unknown_score, 0.0)
+    gain += max(-unfinished(prefix.lexicon, lexicon, options), 0.0)
+    return float(gain + hot.highest_gain[prefix.hot] if options.has_hot_words else gain)
+
+
+@njit(cache=True)
+def append_token(prefix: Any, token: int, lm: Any, lexicon: Any, hot: Any, tokens: Any, options: Any) -> bool:
+    """Append a token to a prefix, in place but for its tree node; False if it may not follow."""
+    if options.has_hot_words:
+        prefix.extra += hot.gain[prefix.hot, token]
+        prefix.hot = hot.next[prefix.hot, token]
+    if options.has_lexicon:
+        is_separator = token == options.separator
+        if (
+            (is_separator or tokens[token].begins_word)
+            and prefix.lexicon != 0
+            and not finish_word(prefix, lm, lexicon, options)
+        ):
+            return False
+        if not is_separator and prefix.lexicon != UNKNOWN_WORD:
+            prefix.lexicon = follow(lexicon, prefix.lexicon, token)
+            if prefix.lexicon == NONE and options.closed:
+                return False
+    elif options.has_lm:
+        log_prob, state = lm_step(lm, prefix.lm_state, tokens[token].lm_word)
+        prefix.lm_state = state
+        prefix.lm_score += log_prob
+        prefix.num_words += 1
+    prefix.bonus = options.alpha * prefix.lm_score + options.beta * prefix.num_words + prefix.extra
+    prefix.bonus += unfinished(prefix.lexicon, lexicon, options)
+    return True
+
+
+@njit(cache=True)
+def select_tokens(row: Any, options: Any, chosen: Any) -> int:
+    """Put the tokens worth trying in a frame into ``chosen`` and count them."""
+    floor = row.max() - options.token_threshold
+    if options.top_tokens < len(row) - 1:
+        without_blank = np.delete(row, options.blank)
+        cut = len(without_blank) - options.top_tokens
+        floor = max(floor, np.partition(without_blank, cut)[cut])
+    count = 0
+    for token in range(len(row)):
+        if token != options.blank and row[token] >= floor:
+            chosen[count] = token
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def is_last(beam: Any, r: int, token: int, tree: Any) -> bool:
+    """Tell whether a prefix ends in a token: then only a blank in between makes the same token a second one."""
+    node = beam.prefixes[r].node
+    return bool(node != 0 and tree.prefixes[node].token == token)
+
+
+@njit(cache=True)
+def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any, options: Any) -> None:
+    """Compute what the prefixes alive are worth after the frame, as they are."""
+    for r in range(size):
+        row_of_node[beam.prefixes[r].node] = r
+    for r in range(size):
+        node = beam.prefixes[r].node
+        in_blank, in_token = beam.endings[r, 0].score, beam.endings[r, 1].score
+        after.either[r] = merge(in_blank, in_token, options.sums)
+        after.score[r, 0] = after.either[r] + row[options.blank]
+        after.score[r, 1] = in_token + row[tree.prefixes[node].token] if node else MINUS_INFINITY
+        after.parent_row[r] = row_of_node[tree.prefixes[node].parent] if node else NONE
+    # Where both a prefix and its parent are alive, the parent's step to it adds to it.
+    for r in range(size):
+        parent_row = after.parent_row[r]
+        if parent_row != NONE:
+            token = tree.prefixes[beam.prefixes[r].node].token
+            after.child_row[parent_row, token] = r
+            repeats = is_last(beam, parent_row, token, tree)
+            before = beam.endings[parent_row, 0].score if repeats else after.either[parent_row]
+            after.score[r, 1] = merge(after.score[r, 1], before + row[token], options.sums)
+
+
+@njit(cache=True)
+def forget_rows(beam: Any, size: int, tree: Any, row_of_node: Any, after: Any) -> None:
+    """Undo what ``stay`` noted of who is alive."""
+    for r in range(size):
+        node = beam.prefixes[r].node
+        row_of_node[node] = NONE
+        if after.parent_row[r] != NONE:
+            after.child_row[after.parent_row[r], tree.prefixes[node].token] = NONE
+
+
+@njit(cache=True)
+def offer_stays(beam: Any, size: int, after: Any, candidates: Any) -> int:
+    """List the prefixes alive as candidates; returns how many there are."""
+    count = 0
+    for r in range(size):
+        for ending in range(2):
+            total = after.score[r, ending] + beam.prefixes[r].bonus
+            if total > MINUS_INFINITY:
+                candidates.total[count], candidates.row[count] = total, r
+                candidates.token[count] = STAYS_IN_BLANK if ending == BLANK_ENDING else STAYS_IN_TOKEN
+                count += 1
+    return count
+
+
+@njit(cache=True)
+def lowest_useful(totals: Any, options: Any) -> float:
+    """Find the total below which a candidate cannot survive, whatever else is offered."""
+    if len(totals) == 0:
+        return MINUS_INFINITY
+    floor = totals.max() - options.threshold
+    if len(totals) > options.beam_size:
+        cut = len(totals) - options.beam_size
+        floor = max(floor, np.partition(totals, cut)[cut])
+    return float(floor)
+
+
+@njit(cache=True)
+def offer_extensions(
+    beam: Any,
+    size: int,
+    row: Any,
+    chosen: Any,
+    count: int,
+    after: Any,
+    candidates: Any,
+    tree: Any,
+    lm: Any,
+    lexicon: Any,
+    hot: Any,
+    tokens: Any,
+    options: Any,
+) -> int:
+    """List the prefixes with one token more as candidates; returns how many there are now."""
+    floor = lowest_useful(candidates.total[:count], options)
+    totals, rows, appended, prefixes = candidates
+    child_row, either = after.child_row, after.either
+    for r in range(size):
+        prefix = beam.prefixes[r]
+        last = tree.prefixes[prefix.node].token if prefix.node else NONE
+        after_blank, after_any = beam.endings[r, 0].score, either[r]
+        needed = floor - prefix.bonus - highest_gain(prefix, lexicon, hot, options)
+        if after_any == MINUS_INFINITY:
+            continue
+        for index in range(len(chosen)):
+            token = chosen[index]
+            acoustic = (after_blank if token == last else after_any) + row[token]
+            if acoustic < needed or child_row[r, token] != NONE or acoustic == MINUS_INFINITY:
+                continue
+            prefixes[count] = prefix
+            if not append_token(prefixes[count], token, lm, lexicon, hot, tokens, options):
+                continue
+            total = acoustic + prefixes[count].bonus
+            if total >= floor:
+                totals[count], rows[count], appended[count] = total, r, token
+                count += 1
+    return count
+
+
+@njit(cache=True)
+def survive(
+    beam: Any,
+    row: Any,
+    frame: int,
+    count: int,
+    after: Any,
+    candidates: Any,
+    target: Any,
+    tree: Any,
+    options: Any,
+) -> int:
+    """Write the best candidates to the next beam; returns its size."""
+    floor = lowest_useful(candidates.total[:count], options)
+    after.new_row[:] = NONE
+    size = 0
+    num_kept = 0
+    for c in range(count):
+        if candidates.total[c] < floor or num_kept == options.beam_size:
+            continue
+        num_kept += 1
+        r, token = candidates.row[c], candidates.token[c]
+        if token >= 0:
+            write_extended(target, size, beam, c, candidates, row, frame, tree)
+            size += 1
+            continue
+        if after.new_row[r] == NONE:
+            after.new_row[r] = size
+            target.prefixes[size] = beam.prefixes[r]
+            clear_ending(target.endings[size, 0])
+            clear_ending(target.endings[size, 1])
+            size += 1
+        if token == STAYS_IN_BLANK:
+            stay_in_blank(target.endings[after.new_row[r], 0], beam, r, after, row[options.blank])
+        else:
+            stay_in_token(target.endings[after.new_row[r], 1], beam, r, after, row, frame, tree)
+    return size
+
+
+@njit(cache=True)
+def advance(
+    log_probs: Any,
+    first_frame: int,
+    size: int,
+    beam: Any,
+    spare: Any,
+    tree: Any,
+    lm: Any,
+    lexicon: Any,
+    hot: Any,
+    tokens: Any,
+    options: Any,
+) -> tuple[int, Any, Any]:
+    """Search through some frames.
+
+    Args:
+        log_probs: (frames, tokens).
+        first_frame: Number of the first one.
+        size: Rows of ``beam`` in use.
+        beam: The prefixes alive.
+        spare: Another beam, to write to.
+        tree: Prefixes and paths, with room for ``frames * beam_size`` more of each.
+        lm: Language model.
+        lexicon: What may be said; one node if anything.
+        hot: Hot words.
+        tokens: (tokens,) of TOKEN.
+        options: Settings.
+
+    Returns:
+        The new size, beam, and spare beam.
+    """
+    num_tokens = log_probs.shape[1]
+    chosen = np.empty(num_tokens, np.int32)
+    row_of_node = np.full(len(tree.prefixes), NONE, np.int32)
+    after, candidates = make_workspace(options.beam_size, num_tokens)
+    for t in range(len(log_probs)):
+        row = log_probs[t]
+        num_chosen = select_tokens(row, options, chosen)
+        stay(beam, size, row, tree, row_of_node, after, options)
+        count = offer_stays(beam, size, after, candidates)
+        count = offer_extensions(
+            beam,
+            size,
+            row,
+            chosen[:num_chosen],
+            count,
+            after,
+            candidates,
+            tree,
+            lm,
+            lexicon,
+            hot,
+            tokens,
+            options,
+        )
+        forget_rows(beam, size, tree, row_of_node, after)
+        size = survive(beam, row, first_frame + t, count, after, candidates, spare, tree, options)
+        beam, spare = spare, beam
+    return size, beam, spare
+
+
+@njit(cache=True)
+def make_workspace(beam_size: int, num_tokens: int) -> tuple[Any, Any]:
+    """Make the arrays that a frame writes to."""
+    most = beam_size * (2 + num_tokens) + 1
+    after = After(
+        np.empty((beam_size, 2)),
+        np.empty(beam_size),
+        np.full(beam_size, NONE, np.int32),
+        np.full((beam_size, num_tokens), NONE, np.int32),
+        np.empty(beam_size, np.int32),
+    )
+    candidates = Candidates(
+        np.empty(most), np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, PREFIX)
+    )
+    return after, candidates
+
+
+@njit(cache=True)
+def clear_ending(ending: Any) -> None:
+    """Forget the paths of one kind."""
+    ending.score = MINUS_INFINITY
+    ending.best = MINUS_INFINITY
+    ending.peak = 0.0
+    ending.path = NONE
+    ending.end = NONE
+
+
+@njit(cache=True)
+def better_ending(beam: Any, r: int) -> Any:
+    """Choose the ending whose best path is the better."""
+    return beam.endings[r, 0] if beam.endings[r, 0].best >= beam.endings[r, 1].best else beam.endings[r, 1]
+
+
+@njit(cache=True)
+def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -> None:
+    """Carry a prefix on through a blank."""
+    source = better_ending(beam, r)
+    target.score = after.score[r, 0]
+    target.best = source.best + log_prob
+    target.peak, target.path, target.end = source.peak, source.path, source.end
+
+
+@njit(cache=True)
+def stay_in_token(target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any) -> None:
+    """Carry a prefix on through its last token, which may also begin only now."""
+    token = tree.prefixes[beam.prefixes[r].node].token
+    source, parent_row = beam.endings[r, 1], after.parent_row[r]
+    if parent_row != NONE:
+        begun = begin_from(beam, parent_row, token, tree)
+        if begun.best > source.best:
+            begin_token(target, begun, token, row[token], frame, tree)
+            target.score = after.score[r, 1]
+            return
+    target.score = after.score[r, 1]
+    target.best = source.best + row[token]
+    target.peak = max(source.peak, row[token])
+    target.path, target.end = source.path, frame
+
+
+@njit(cache=True)
+def begin_from(beam: Any, r: int, token: int, tree: Any) -> Any:
+    """Choose the ending after which a token may begin."""
+    return beam.endings[r, 0] if is_last(beam, r, token, tree) else better_ending(beam, r)
+
+
+@njit(cache=True)
+def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: int, tree: Any) -> None:
+    """Begin a token in this frame."""
+    number = tree.size[1]
+    tree.size[1] += 1
+    path = tree.paths[number]
+    path.before, path.token, path.start = source.path, token, frame
+    path.end_before, path.peak_before = source.end, source.peak
+    target.best = source.best + log_prob
+    target.peak, target.path, target.end = log_prob, number, frame
+
+
+@njit(cache=True)
+def child_of(tree: Any, parent: int, token: int) -> int:
+    """Find a prefix with one token more, or add it: one that was dropped may come back to its own extensions."""
+    prefixes = tree.prefixes
+    child = prefixes[parent].child
+    while child != NONE:
+        if prefixes[child].token == token:
+            return int(child)
+        child = prefixes[child].sibling
+    number = tree.size[0]
+    tree.size[0] += 1
+    add_child(prefixes, number, parent, token)
+    return int(number)
+
+
+@njit(cache=True)
+def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
+    """Write a prefix into the tree."""
+    prefixes[number].parent, prefixes[number].token = parent, token
+    prefixes[number].child = NONE
+    prefixes[number].sibling = prefixes[parent].child
+    prefixes[parent].child = number
+
+
+@njit(cache=True)
+def write_extended(
+    target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any
+) -> None:
+    """Write a candidate that has one token more than its prefix."""
+    r, token = candidates.row[c], candidates.token[c]
+    target.prefixes[k] = candidates.prefixes[c]
+    target.prefixes[k].node = child_of(tree, beam.prefixes[r].node, token)
+    clear_ending(target.endings[k, 0])
+    begin_token(target.endings[k, 1], begin_from(beam, r, token, tree), token, row[token], frame, tree)
+    target.endings[k, 1].score = candidates.total[c] - candidates.prefixes[c].bonus
+
+
+@njit(cache=True)
+def compact(size: int, beam: Any, tree: Any) -> None:
+    """Forget the prefixes and paths that no row of the beam comes from, in place; order is kept."""
+    prefix_at = np.full(tree.size[0], NONE, np.int32)
+    path_at = np.full(tree.size[1], NONE, np.int32)
+    prefix_at[0] = 0
+    for r in range(size):
+        node = beam.prefixes[r].node
+        while prefix_at[node] == NONE:
+            prefix_at[node] = 0
+            node = tree.prefixes[node].parent
+        for ending in range(2):
+            node = beam.endings[r, ending].path
+            while node != NONE and path_at[node] == NONE:
+                path_at[node] = 0
+                node = tree.paths[node].before
+    count = 1
+    tree.prefixes[0].child = NONE
+    for node in range(1, len(prefix_at)):  # parents come before their children
+        if prefix_at[node] != NONE:
+            prefix_at[node] = count
+            add_child(tree.prefixes, count, prefix_at[tree.prefixes[node].parent], tree.prefixes[node].token)
+            count += 1
+    tree.size[0] = count
+    count = 0
+    for node in range(len(path_at)):
+        if path_at[node] != NONE:
+            path_at[node] = count
+            before = tree.paths[node].before
+            tree.paths[count] = tree.paths[node]
+            tree.paths[count].before = path_at[before] if before != NONE else NONE
+            count += 1
+    tree.size[1] = count
+    for r in range(size):
+        beam.prefixes[r].node = prefix_at[beam.prefixes[r].node]
+        for ending in range(2):
+            if beam.endings[r, ending].path != NONE:
+                beam.endings[r, ending].path = path_at[beam.endings[r, ending].path]
+
+
+@njit(cache=True)
+def finish(
+    size: int, beam: Any, lm: Any, lexicon: Any, hot: Any, end_of_sentence: int, options: Any
+) -> tuple[Any, Any, Any]:
+    """Score each prefix as a whole text.
+
+    Returns:
+        (size,) total scores (-inf where the text may not end), acoustic scores, and LM scores.
+    """
+    totals, acoustics, lm_scores = np.empty(size), np.empty(size), np.empty(size)
+    texts = beam.prefixes[:size].copy()
+    for r in range(size):
+        prefix = texts[r]
+        acoustics[r] = merge(beam.endings[r, 0].score, beam.endings[r, 1].score, options.sums)
+        may_end = True
+        if options.has_lexicon and (prefix.lexicon != 0 or not options.may_be_empty):
+            may_end = finish_word(prefix, lm, lexicon, options)
+        if options.has_lm and end_of_sentence != NONE:
+            prefix.lm_score += lm_step(lm, prefix.lm_state, end_of_sentence)[0]
+        if options.has_hot_words:
+            prefix.extra += hot.at_end[prefix.hot]
+        lm_scores[r] = prefix.lm_score
+        totals[r] = acoustics[r] + options.beta * prefix.num_words + prefix.extra
+        totals[r] += options.alpha * prefix.lm_score if may_end else MINUS_INFINITY
+    return totals, acoustics, lm_scores

@@ -1,0 +1,153 @@
+"""One decoder for all that may be asked of it: greedy as long as nothing needs a search."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from speechrnn.decoding.beam import BeamConfig, BeamDecoder
+from speechrnn.decoding.greedy import greedy_decode
+from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.decoding.rescoring import TextScorer, rescore
+from speechrnn.decoding.word_list import WordList
+from speechrnn.errors import ConfigError
+from speechrnn.lm.ngram import NgramModel
+from speechrnn.text import Vocabulary
+
+NUM_RESCORED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """How to get from log probabilities to text; each option but ``n_best`` asks for a beam search."""
+
+    beam_size: int | None = None
+    """Prefix endings that survive a frame, >= 1."""
+    lm: NgramModel | None = None
+    """Language model over words, or over the model's characters."""
+    alpha: float | None = None
+    """Weight of the language model, >= 0; the model's own choice, or else 0.5, when not given."""
+    beta: float | None = None
+    """Added for each word; the model's own choice, or else 0, when not given."""
+    lexicon: WordList | None = None
+    """The only words that may occur."""
+    phrases: WordList | None = None
+    """The only texts that may be answered; they may be small grammars."""
+    hot_words: Mapping[str, float] | None = None
+    """Words and phrases, and what each adds to the score, in nats."""
+    rescorer: TextScorer | None = None
+    """Language model that is too slow to search with, and ranks the ``NUM_RESCORED`` best texts again."""
+    rescore_weight: float = 0.5
+    """How much it counts, >= 0."""
+    n_best: int = 1
+    """Hypotheses to return, >= 1."""
+    min_confidence: float = 0.0
+    """Least confidence of an answer, in [0, 1]; what is less sure is left out."""
+
+    def __post_init__(self) -> None:
+        """Check what no decoder checks.
+
+        Raises:
+            ConfigError: Naming the option, its value and its range.
+        """
+        if self.n_best < 1:
+            raise ConfigError(f"n_best must be >= 1, got {self.n_best!r}")
+        if not 0 <= self.rescore_weight < math.inf:
+            raise ConfigError(f"rescore_weight must be >= 0 and finite, got {self.rescore_weight!r}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence must be in [0, 1], got {self.min_confidence!r}")
+
+    @property
+    def needs_search(self) -> bool:
+        """Whether greedy decoding cannot do what is asked."""
+        return self.n_best > 1 or self.restricts_text
+
+    @property
+    def restricts_text(self) -> bool:
+        """Whether anything is asked for that only texts can have, not labels."""
+        return any(getattr(self, f.name) is not None for f in fields(self) if f.default is None)
+
+    @property
+    def uses_lm(self) -> bool:
+        """Whether a language model has a say."""
+        return self.lm is not None and self.alpha != 0
+
+
+class Decoder:
+    """Turn log probabilities into hypotheses, as the options ask."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        options: DecodingOptions = DecodingOptions(),
+        *,
+        alpha: float = 0.5,
+        beta: float = 0.0,
+    ) -> None:
+        """Prepare a decoder.
+
+        Args:
+            vocabulary: Of a CTC model.
+            options: What is asked.
+            alpha: Weight of the language model where the options name none.
+            beta: Bonus of a word where the options name none.
+
+        Raises:
+            ConfigError: As ``BeamDecoder``, or if Numba is not installed.
+            TextError: As ``BeamDecoder``.
+        """
+        self.vocabulary = vocabulary
+        self.options = options
+        self.beam = make_beam_decoder(vocabulary, options, alpha, beta) if options.needs_search else None
+
+    def prepare(self) -> None:
+        """Have the search compiled, which takes half a minute the first time on a machine."""
+        blank = np.full((1, 1, len(self.vocabulary)), -np.log(len(self.vocabulary)))
+        self.decode(blank, [1])
+
+    def decode(self, log_probs: ArrayLike, output_lengths: ArrayLike) -> list[list[Hypothesis]]:
+        """Decode a padded batch, (batch, time, tokens) and (batch,): for each utterance its hypotheses, best first.
+
+        An utterance without any that is allowed and sure enough has an empty list.
+
+        Raises:
+            ConfigError: As ``greedy_decode`` and ``BeamDecoder.decode``.
+        """
+        if self.beam is None:
+            answers = [[best] for best in greedy_decode(log_probs, output_lengths, self.vocabulary)]
+        else:
+            answers = self.search(log_probs, output_lengths)
+        return [[h for h in group if h.confidence >= self.options.min_confidence] for group in answers]
+
+    def search(self, log_probs: ArrayLike, output_lengths: ArrayLike) -> list[list[Hypothesis]]:
+        """Search, and rank what was found again if that was asked for; errors as ``decode``."""
+        assert self.beam is not None
+        n_best, rescorer = self.options.n_best, self.options.rescorer
+        if rescorer is None:
+            return self.beam.decode(log_probs, output_lengths, n_best=n_best)
+        found = self.beam.decode(log_probs, output_lengths, n_best=max(n_best, NUM_RESCORED))
+        scores = [rescorer.score([hypothesis.text for hypothesis in group]) for group in found]
+        weight = self.options.rescore_weight
+        return [rescore(*pair, weight=weight)[:n_best] for pair in zip(found, scores, strict=True)]
+
+
+def make_beam_decoder(
+    vocabulary: Vocabulary, options: DecodingOptions, alpha: float, beta: float
+) -> BeamDecoder:
+    """Make the beam decoder that the options describe; without a language model words count nothing."""
+    default_beta = 0.0 if options.lm is None else beta
+    config = BeamConfig(
+        beam_size=BeamConfig.beam_size if options.beam_size is None else options.beam_size,
+        alpha=alpha if options.alpha is None else options.alpha,
+        beta=default_beta if options.beta is None else options.beta,
+    )
+    return BeamDecoder(
+        vocabulary,
+        config,
+        lm=options.lm,
+        lexicon=options.lexicon,
+        phrases=options.phrases,
+        hot_words=options.hot_words,
+    )
