@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from speechrnn.errors import SpeechRNNError
 
 if TYPE_CHECKING:
+    from speechrnn.decoding import DecodingOptions
     from speechrnn.runtime import Transcriber
 
 __all__ = ["SpeechRNNError", "__version__", "load"]
@@ -19,7 +20,11 @@ __version__ = "0.1.0"
 
 
 def load(
-    model: str | PathLike[str] | None = None, *, threads: int | None = None, device: str = "auto"
+    model: str | PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    device: str = "auto",
+    decoding: "DecodingOptions | None" = None,
 ) -> "Transcriber":
     """Load a model that turns audio into text.
 
@@ -30,12 +35,17 @@ def load(
             (.ckpt, exported once and kept); ``an4`` when not given.
         threads: Processor threads to use; the physical cores, at most 4, when not given.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        decoding: ``speechrnn.decoding.DecodingOptions``: beam search, language model, phrases, hot words;
+            greedy when not given.
 
     Raises:
         ModelFileError: If there is no such model, or the file is not one.
         CheckpointError: If a checkpoint cannot be exported.
-        ConfigError: If ``threads`` is below 1, or the device does not exist.
+        ConfigError: If ``threads`` is below 1, the device does not exist, or the model cannot be decoded as
+            asked.
+        TextError: If a word, phrase or hot word has a character that the model lacks.
     """
+    from speechrnn.decoding import DecodingOptions
     from speechrnn.runtime import Transcriber
 
-    return Transcriber(model, threads=threads, device=device)
+    return Transcriber(model, threads=threads, device=device, decoding=decoding or DecodingOptions())

@@ -310,6 +310,8 @@ def test_the_summary_names_rates_counts_and_intervals(tones: Transcriber, tmp_pa
         "tones on 2 utterances, 1.0 s of audio",
         "WER  33.33 %  [0.00, 100.00]  1 error in 3 words: 1 S, 0 D, 0 I",
         "CER  25.00 %  [0.00, 100.00]  1 error in 4 characters: 1 S, 0 D, 0 I",
+        # The tones are sure of three words, and two are right.
+        "ECE  33.33 %  expected calibration error of the confidences of 3 words",
         "[ ] 95 % bootstrap over 2 speakers; S substituted, D deleted, I inserted",
     ]
     assert max(map(len, lines)) <= 80

@@ -17,26 +17,33 @@ OUT_OF_RANGE = r"(?P<said>[\w.]+ must be .*)"
 LONGEST_LINE = 200
 
 
-def explain(message: str, keys: Iterable[str], classes: Iterable[str]) -> str:
+def explain(message: str, keys: Iterable[str], classes: Iterable[str], arguments: Iterable[str] = ()) -> str:
     """Say in one line what is wrong with a configuration.
 
     Args:
         message: jsonargparse's.
         keys: Valid dotted keys.
         classes: Valid class names.
+        arguments: The command line, which may say more of a key than the message does.
     """
     if found := re.search(OUT_OF_RANGE, message):
         return found["said"]
     for pattern in UNKNOWN_KEY:
         if found := re.search(pattern, message):
             groups = found.groupdict()
-            key = ".".join(filter(None, (groups.get("group"), groups["key"])))
+            key = as_typed(".".join(filter(None, (groups.get("group"), groups["key"]))), arguments)
             return f"unknown key {key!r}; did you mean {nearest(key, keys)!r}?"
     if found := re.search(UNKNOWN_CLASS, message):
         name = found["name"]
         return f"unknown class {name!r}; did you mean {nearest(name, classes)!r}?"
     lines = [line for line in message.splitlines() if len(line) <= LONGEST_LINE]
     return "\n".join(lines)
+
+
+def as_typed(key: str, arguments: Iterable[str]) -> str:
+    """Find the option ``--data.key`` of which jsonargparse names only the last part."""
+    options = (word.partition("=")[0].removeprefix("--") for word in arguments)
+    return next((option for option in options if option.endswith(f".{key}")), key)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, TextIO
 
@@ -13,6 +13,10 @@ DELAY_S = 2.0
 REDRAW_S = 0.2
 BAR_WIDTH = 24
 CLEAR_LINE = "\r\x1b[K"
+
+
+Stage = Callable[[int, int], None]
+"""Told how much of a stage is done, and of how much."""
 
 
 class Progress:
@@ -95,6 +99,25 @@ class Progress:
             pass
 
 
+@contextmanager
+def stages() -> Iterator[Callable[[str], Stage]]:
+    """Show a progress bar whose label changes.
+
+    Yields:
+        What begins a stage: takes its label, and returns what is told how much is done, and of how much.
+    """
+    with Progress("", total=1) as bar:
+
+        def begin(label: str) -> Stage:
+            def report(done: int, total: int) -> None:
+                bar.label, bar.num_done, bar.total = label, done, total
+
+            report(0, 1)
+            return report
+
+        yield begin
+
+
 def beside_progress() -> AbstractContextManager[Any]:
     """Hide the progress bar, if there is one, while the block writes to the terminal."""
     return Progress.active.hidden() if Progress.active else nullcontext()
@@ -113,11 +136,18 @@ def put(line: str) -> None:
 
 
 class Messages(logging.Handler):
-    """Write the package's notices as the command's messages."""
+    """Write the package's notices as the command's messages, each of them once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say one notice."""
-        say(f"speechrnn: {record.levelname.lower()}: {record.getMessage()}")
+        message = f"speechrnn: {record.levelname.lower()}: {record.getMessage()}"
+        if message not in self.said:
+            self.said.add(message)
+            say(message)
 
 
 @contextmanager

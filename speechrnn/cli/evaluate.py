@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
+from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
 from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
 from speechrnn.errors import SpeechRNNError
 from speechrnn.evaluation import evaluate, render_listing, render_summary
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"show every utterance; default: the {MOST_UTTERANCES} worst if there are more",
     )
+    add_decoding_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None and not args.output.parent.is_dir():
         raise SpeechRNNError(f"{args.output}: cannot be written: no folder {args.output.parent}")
     utterances = read_manifest(args.manifest)
-    transcriber = open_transcriber(args)
+    transcriber = open_transcriber(args, read_decoding_options(args))
     say(introduce(transcriber))
     with Progress("evaluating", total=len(utterances)) as progress:
         evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)

@@ -7,7 +7,7 @@ from typing import Any
 
 from speechrnn.cli.console import say
 from speechrnn.errors import ConfigError, ModelFileError
-from speechrnn.nn.export import export_checkpoint
+from speechrnn.nn.language_export import export_any_checkpoint
 
 CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed")
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if output.exists() and not args.overwrite:
         raise ModelFileError(f"{output}: exists already; --overwrite replaces it")
     card = read_card(Path(args.card)) if args.card else {}
-    export_checkpoint(args.checkpoint, output, half=args.half, card=card)
+    export_any_checkpoint(args.checkpoint, output, half=args.half, card=card)
     size_mb = output.stat().st_size / 1e6
     say(f"{output}: {size_mb:.2f} MB, equal to torch within 1e-4 at four batch shapes")
     return 0

@@ -9,6 +9,8 @@ from typing import Any
 
 from speechrnn.cli.console import put
 from speechrnn.runtime import ModelFile, find_model
+from speechrnn.runtime.language_model import RecurrentLM, read_task
+from speechrnn.text import LANGUAGE_MODEL_TASK
 
 WIDTH = 100
 
@@ -36,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 def describe_model_file(path: Path) -> dict[str, Any]:
     """Tell what a model file holds, as plain data."""
+    if read_task(path) == LANGUAGE_MODEL_TASK:
+        return describe_language_model(path)
     model = ModelFile(path)
     return {
         "kind": "model file",
@@ -46,7 +50,23 @@ def describe_model_file(path: Path) -> dict[str, Any]:
         "name": model.info.name,
         "hears": model.info.hears,
         "card": dict(model.info.card),
+        "decoding": model.info.decoding.to_dict(),
         "config": dict(model.info.config),
+    }
+
+
+def describe_language_model(path: Path) -> dict[str, Any]:
+    """Tell what the file of a language model holds, as plain data."""
+    info = RecurrentLM(path).info
+    return {
+        "kind": "language model",
+        "path": str(path),
+        "size_bytes": path.stat().st_size,
+        "format_version": info.format_version,
+        "name": info.name,
+        "knows": info.knows,
+        "card": dict(info.card),
+        "config": dict(info.config),
     }
 
 

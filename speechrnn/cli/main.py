@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -35,8 +35,11 @@ TRAIN_PACKAGES = frozenset(
 )
 
 
+GROUP = ""
+
+
 class Command(NamedTuple):
-    """Where a command lives, and what it does in a line."""
+    """Where a command lives, and what it does in a line; a group of commands lives nowhere."""
 
     module: str
     summary: str
@@ -45,6 +48,8 @@ class Command(NamedTuple):
 USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
+    "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
+    "lm": Command(GROUP, "build, measure and use language models of text"),
     "info": Command("info", "show what is in a model file or a checkpoint"),
     "models": Command("models", "list the models that ship with speechrnn"),
 }
@@ -58,6 +63,15 @@ TRAIN: dict[str, Command] = {
     "export": Command("export", "turn a checkpoint into a model file"),
 }
 COMMANDS = USE | TRAIN
+LM: dict[str, Command] = {
+    "build": Command("lm_build", "estimate an n-gram model from text"),
+    "tune": Command("lm_tune", "find the weights with which a model helps recognition"),
+    "perplexity": Command("lm_perplexity", "measure how well a model foresees a text"),
+    "convert": Command("lm_convert", "turn an ARPA file into a binary, or back"),
+    "info": Command("lm_info", "show what is in a model"),
+    "sample": Command("lm_sample", "let a recurrent model make up sentences"),
+}
+GROUPS: dict[str, dict[str, Command]] = {"lm": LM}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,21 +126,37 @@ def accept_any_text() -> None:
 def dispatch(arguments: list[str]) -> int:
     """Run the command that the first argument names."""
     first = arguments[0] if arguments else ""
-    if first in ("-h", "--help"):
-        print(overview())
-        return OK
     if first in ("-V", "--version"):
         print(f"speechrnn {__version__}")
         return OK
-    if first not in COMMANDS:
-        say(complaint(first) if first else overview())
+    if first in GROUPS:
+        return choose(
+            GROUPS[first], arguments[1:], f"speechrnn {first}", {COMMANDS[first].summary: GROUPS[first]}
+        )
+    return choose(COMMANDS, arguments, "speechrnn", {"use a model": USE, "make a model": TRAIN})
+
+
+def choose(
+    commands: Mapping[str, Command],
+    arguments: list[str],
+    program: str,
+    titles: Mapping[str, Mapping[str, Command]],
+) -> int:
+    """Run the one of ``commands`` that the first argument names; ``titles`` are for the help."""
+    first = arguments[0] if arguments else ""
+    if first in ("-h", "--help"):
+        print(overview(program, titles))
+        return OK
+    if first not in commands:
+        say(complaint(first, commands, program) if first else overview(program, titles))
         return USAGE
-    module = importlib.import_module(f"speechrnn.cli.{COMMANDS[first].module}")
+    module = importlib.import_module(f"speechrnn.cli.{commands[first].module}")
     try:
-        if COMMANDS[first].module == "train":  # LightningCLI has a parser of its own
+        if commands[first].module == "train":  # LightningCLI has a parser of its own
             status: int = module.run(arguments)
         else:
-            status = module.run(parse(module, first, arguments[1:]))
+            summary = commands[first].summary
+            status = module.run(parse(module, f"{program} {first}", summary, arguments[1:]))
     except SystemExit as stop:  # argparse, after help or a usage error
         if not isinstance(stop.code, int | None):
             raise
@@ -134,39 +164,36 @@ def dispatch(arguments: list[str]) -> int:
     return status
 
 
-def overview() -> str:
+def overview(program: str, titles: Mapping[str, Mapping[str, Command]]) -> str:
     """Write the help, without importing any command."""
-    lines = [
-        "usage: speechrnn COMMAND ...",
-        "       speechrnn COMMAND --help",
-        "",
-        "Speech recognition with recurrent networks.",
-    ]
-    for title, commands in (("use a model", USE), ("make a model", TRAIN)):
+    lines = [f"usage: {program} COMMAND ...", f"       {program} COMMAND --help"]
+    if program == "speechrnn":
+        lines += ["", "Speech recognition with recurrent networks."]
+    for title, commands in titles.items():
         lines += ["", f"{title}:"]
         lines += [f"  {name:<11} {command.summary}" for name, command in commands.items()]
-    lines += ["", "options:", "  -h, --help     show this help", "  -V, --version  show the version"]
+    lines += ["", "options:", "  -h, --help     show this help"]
+    if program == "speechrnn":
+        lines += ["  -V, --version  show the version"]
     return "\n".join(lines)
 
 
-def complaint(word: str) -> str:
+def complaint(word: str, commands: Mapping[str, Command], program: str) -> str:
     """Explain that ``word`` is no command, naming what may have been meant."""
-    nearest = difflib.get_close_matches(word, COMMANDS, n=1)
+    nearest = difflib.get_close_matches(word, commands, n=1)
     if nearest:
-        hint = f"did you mean `speechrnn {nearest[0]}`?"
-    elif Path(word).exists():
+        hint = f"did you mean `{program} {nearest[0]}`?"
+    elif Path(word).exists() and "transcribe" in commands:
         hint = f"did you mean `speechrnn transcribe {word}`?"
     else:
-        hint = f"commands are {', '.join(COMMANDS)}"
+        hint = f"commands are {', '.join(commands)}"
     kind = "option" if word.startswith("-") else "command"
-    return f"speechrnn: error: no {kind} {word!r}; {hint}"
+    return f"{program}: error: no {kind} {word!r}; {hint}"
 
 
-def parse(module: ModuleType, name: str, arguments: Sequence[str]) -> argparse.Namespace:
+def parse(module: ModuleType, program: str, summary: str, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a command's arguments; ``--some_option`` is understood as ``--some-option``."""
-    parser = argparse.ArgumentParser(
-        prog=f"speechrnn {name}", description=sentence(COMMANDS[name].summary), allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog=program, description=sentence(summary), allow_abbrev=False)
     module.add_arguments(parser)
     args, unknown = parser.parse_known_args(with_dashes(arguments))
     if unknown:

@@ -3,6 +3,7 @@
 import argparse
 
 from speechrnn.cli.console import Progress
+from speechrnn.decoding import DecodingOptions
 from speechrnn.runtime import Transcriber
 
 
@@ -29,10 +30,13 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
-def open_transcriber(args: argparse.Namespace) -> Transcriber:
-    """Open the model that the options name; a checkpoint takes a while the first time."""
+def open_transcriber(args: argparse.Namespace, decoding: DecodingOptions = DecodingOptions()) -> Transcriber:
+    """Open the model that the options name; a checkpoint, and a beam search, take a while the first time."""
     with Progress("opening the model", total=1):
-        return Transcriber(args.model, threads=args.threads)
+        transcriber = Transcriber(args.model, threads=args.threads, decoding=decoding)
+    with Progress("preparing the search", total=1):
+        transcriber.interpreter.prepare()
+    return transcriber
 
 
 def introduce(transcriber: Transcriber) -> str:

@@ -15,6 +15,8 @@ from speechrnn.training.callbacks import DataWait, LastCheckpoint, PredictionWri
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
 from speechrnn.training.data import SpeechDataModule
+from speechrnn.training.language_model_task import LanguageModelTask
+from speechrnn.training.text_data import TextDataModule
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "default_root_dir": "exp",
@@ -34,7 +36,9 @@ CALLBACK_DEFAULTS: dict[str, Any] = {
     "early_stopping.mode": "min",
     "early_stopping.patience": 50,
 }
-TASKS = (CTCTask, ClassificationTask)
+TASKS = (CTCTask, ClassificationTask, LanguageModelTask)
+DATA = (SpeechDataModule, TextDataModule)  # the first is the one of recipes that name none
+MONITORS = ("checkpoint", "early_stopping")
 
 
 class TrainingParser(LightningArgumentParser):
@@ -45,7 +49,8 @@ class TrainingParser(LightningArgumentParser):
         parser = getattr(ex, "subcommand_parser", None) or self
         keys = [action.dest for action in parser._actions]
         keys += [key for task in TASKS for key in keys_of_class(task, "model")]
-        said = explain(message, keys, [task.__name__ for task in TASKS])
+        keys += [key for data in DATA for key in keys_of_class(data, "data")]
+        said = explain(message, keys, [kind.__name__ for kind in (*TASKS, *DATA)], sys.argv)
         self.exit(2, f"speechrnn: error: {said}\n")
 
 
@@ -57,9 +62,13 @@ class TrainingCLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults(CALLBACK_DEFAULTS)
+        parser.set_defaults({"data": {"class_path": f"{DATA[0].__module__}.{DATA[0].__name__}"}})
+        for action in parser._actions:
+            if action.dest == "data":
+                action.help = "; ".join(map(list_options, DATA))
         root = "trainer.default_root_dir"
         parser.link_arguments(root, "checkpoint.dirpath", compute_fn=checkpoint_folder)
-        parser.link_arguments("model.init_args.features.sample_rate", "data.sample_rate")
+        parser.link_arguments("model.init_args.features.sample_rate", "data.init_args.sample_rate")
 
     def before_instantiate_classes(self) -> None:
         """Resolve ``--ckpt_path last|best``, and never train over the checkpoints of another run.
@@ -70,6 +79,7 @@ class TrainingCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.weights_only is None:
             config.weights_only = True  # a checkpoint is data; nothing in it is ever run
+        watch_perplexity(config)
         folder = Path(config.checkpoint.dirpath)
         if config.ckpt_path in ("last", "best"):
             path = folder / f"{config.ckpt_path}.ckpt"
@@ -96,6 +106,20 @@ class TrainingCLI(LightningCLI):
             raise ConfigError(explain(str(error), (), ())) from error
 
 
+def list_options(data: type) -> str:
+    """Name the options of a class of data, which jsonargparse shows only when asked for that class."""
+    options = ", ".join(f"--{key}" for key in keys_of_class(data, "data"))
+    return f"{data.__name__} has {options}; what they mean: --data.help {data.__name__}"
+
+
+def watch_perplexity(config: Any) -> None:
+    """Let the best checkpoint of a language model be that of the lowest perplexity, unless told otherwise."""
+    if config.model.class_path.rpartition(".")[2] == LanguageModelTask.__name__:
+        for callback in MONITORS:
+            if config[callback].monitor == CALLBACK_DEFAULTS[f"{callback}.monitor"]:
+                config[callback].monitor = "val/perplexity"
+
+
 def run(argv: list[str]) -> int:
     """Run one of LightningCLI's subcommands; ``argv`` begins with it.
 
@@ -110,8 +134,9 @@ def run(argv: list[str]) -> int:
     try:
         TrainingCLI(
             pl.LightningModule,
-            SpeechDataModule,
+            pl.LightningDataModule,
             subclass_mode_model=True,
+            subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults=TRAINER_DEFAULTS,
             parser_class=TrainingParser,

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import load_audio
+from speechrnn.audio import Waveform, load_audio
+from speechrnn.decoding import SpokenWord
 from speechrnn.errors import AudioError, ManifestError, SpeechRNNError
+from speechrnn.evaluation.calibration import Calibration, measure_calibration
 from speechrnn.manifest import Utterance
 from speechrnn.metrics import (
     ClassificationCounts,
     ErrorCounts,
     Interval,
     accuracy_table,
+    align,
     bootstrap_interval,
     character_errors,
     word_errors,
@@ -44,6 +47,21 @@ class UtteranceResult:
     words: ErrorCounts
     """Errors of a transcript in words; of a label, one word whatever it is."""
     characters: ErrorCounts
+    spoken: tuple["JudgedWord", ...] = ()
+    """The hypothesis word by word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedWord:
+    """A word, or the label of a clip, that the model answered."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+    """In [0, 1]."""
+    is_right: bool
+    """Whether the reference has it there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +103,8 @@ class Evaluation:
     """WER and CER of transcripts, accuracy of labels."""
     num_speakers: int | None
     """How many speakers the intervals resample; None if they resample utterances."""
+    calibration: Calibration | None = None
+    """How far the confidences of words or labels can be trusted; None if the model answered nothing."""
     table: ClassificationCounts | None = None
     """Per-class results of labels."""
 
@@ -106,10 +126,18 @@ class Evaluation:
                 "num_speakers": self.num_speakers,
             },
             "measures": {measure.name: asdict(measure) for measure in self.measures},
+            "calibration": None if self.calibration is None else plain(self.calibration),
             "classes": None if self.table is None else table_to_dict(self.table),
-            "utterances": [asdict(result) for result in self.utterances],
+            "utterances": [plain(result) for result in self.utterances],
             "failures": [asdict(failure) for failure in self.failures],
         }
+
+
+def plain(result: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON will have it, with lists for tuples."""
+    return asdict(
+        result, dict_factory=lambda items: {k: list(v) if isinstance(v, tuple) else v for k, v in items}
+    )
 
 
 def table_to_dict(table: ClassificationCounts) -> dict[str, Any]:
@@ -136,12 +164,10 @@ def evaluate(
     Raises:
         ManifestError: If not one utterance could be evaluated, the first one's trouble named.
     """
-    sample_rate = transcriber.info.sample_rate
-    load = functools.lru_cache(maxsize=1)(load_audio)  # neighbours are often parts of one recording
-    sources = (partial(load_utterance, u, sample_rate, load=load) for u in utterances)
-    answers = transcriber.transcribe_each(sources, sample_rate)
     results: list[UtteranceResult] = []
     failures: list[Failure] = []
+    sources = sources_of(utterances, transcriber.info.sample_rate)
+    answers = transcriber.transcribe_each(sources, transcriber.info.sample_rate)
     for utterance, answer in zip(utterances, answers, strict=True):
         if isinstance(answer, SpeechRNNError):
             failures.append(fail(utterance, answer))
@@ -152,6 +178,12 @@ def evaluate(
         reason = f"; the first: {failures[0].reason}" if failures else ""
         raise ManifestError(f"none of {len(utterances)} utterances could be evaluated{reason}")
     return summarize(transcriber, results, failures)
+
+
+def sources_of(utterances: Iterable[Utterance], sample_rate: int) -> Iterator[Callable[[], Waveform]]:
+    """Make what a transcriber reads, an utterance at its turn."""
+    load = functools.lru_cache(maxsize=1)(load_audio)  # neighbours are often parts of one recording
+    return (partial(load_utterance, utterance, sample_rate, load=load) for utterance in utterances)
 
 
 def fail(utterance: Utterance, error: SpeechRNNError) -> Failure:
@@ -207,7 +239,21 @@ def compare(utterance: Utterance, answer: Transcription, transcriber: Transcribe
         duration_s=answer.duration_s,
         words=words,
         characters=character_errors(reference, hypothesis),
+        spoken=tuple(judge(reference, answer)),
     )
+
+
+def judge(reference: str, answer: Transcription) -> Iterator[JudgedWord]:
+    """Tell of each word of an answer, or of its label, whether it is right."""
+    words = answer.words
+    if answer.text and not words:
+        words = (SpokenWord(answer.text, 0.0, answer.duration_s, answer.confidence),)
+        verdicts = [answer.text == reference]
+    else:
+        pairs = align(reference.split(), [word.text for word in words])
+        verdicts = [operation == "hit" for operation, _, heard in pairs if heard is not None]
+    for word, is_right in zip(words, verdicts, strict=True):
+        yield JudgedWord(**asdict(word), is_right=is_right)
 
 
 def summarize(
@@ -215,6 +261,7 @@ def summarize(
 ) -> Evaluation:
     """Add the utterances up."""
     speakers = speakers_of(results)
+    spoken = [word for result in results for word in result.spoken]
     words = [result.words for result in results]
     table = None
     if transcriber.info.task == "classification":
@@ -231,6 +278,9 @@ def summarize(
         failures=tuple(failures),
         measures=tuple(measures),
         num_speakers=None if speakers is None else len(set(speakers)),
+        calibration=measure_calibration([w.confidence for w in spoken], [w.is_right for w in spoken])
+        if spoken
+        else None,
         table=table,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from speechrnn.evaluation.calibration import Calibration
 from speechrnn.evaluation.evaluate import LEVEL, Evaluation, Measure, UtteranceResult
 from speechrnn.metrics import MARKS, ClassificationCounts, align, bound_without_errors
 
@@ -121,6 +122,10 @@ def render_summary(evaluation: Evaluation) -> str:
     if evaluation.table is not None:
         lines += ["", *class_rows(evaluation.table), ""]
     lines += [measure_row(measure) for measure in evaluation.measures]
+    if evaluation.calibration is not None:
+        lines.append(
+            calibration_row(evaluation.calibration, "words" if evaluation.table is None else "clips")
+        )
     over = num_utterances if evaluation.num_speakers is None else f"{evaluation.num_speakers} speakers"
     legend = f"[ ] {100 * LEVEL:.0f} % bootstrap over {over}"
     if evaluation.table is None:
@@ -141,3 +146,9 @@ def measure_row(measure: Measure) -> str:
         return f"{row}{measure.numerator} of {out_of}"
     edits = f"{counts.substitutions} S, {counts.deletions} D, {counts.insertions} I"
     return f"{row}{count(measure.numerator, 'error')} in {out_of}: {edits}"
+
+
+def calibration_row(calibration: Calibration, unit: str) -> str:
+    """Write the calibration error."""
+    error = f"ECE  {100 * calibration.error:.2f} %"
+    return f"{error}  expected calibration error of the confidences of {calibration.count} {unit}"

@@ -9,14 +9,17 @@ import torch
 
 from speechrnn.errors import CheckpointError, SpeechRNNError
 from speechrnn.nn.config import ModelConfig
+from speechrnn.nn.language_config import LanguageModelConfig
+from speechrnn.nn.language_model import RecurrentLanguageModel
 from speechrnn.nn.model import SpeechModel
+from speechrnn.text import LANGUAGE_MODEL_TASK
 
 FORMAT_VERSION = 1
 KEY = "speechrnn"
 PREFIX = "model."  # the task's attribute that holds the network
 
 
-def checkpoint_entry(config: ModelConfig) -> dict[str, Any]:
+def checkpoint_entry(config: ModelConfig | LanguageModelConfig) -> dict[str, Any]:
     """Make the entry that turns a checkpoint into a model: format version and configuration, plain data."""
     return {"format_version": FORMAT_VERSION, "config": config.to_dict()}
 
@@ -27,15 +30,43 @@ def load_checkpoint(path: str | PathLike[str]) -> SpeechModel:
     The file is never unpickled: only tensors and plain values are read from it.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, not of speechrnn, or of another format version.
+        CheckpointError: If the file is missing, damaged, not of speechrnn, of another format version, or a
+            language model's.
     """
+    model = load_any(path)
+    if not isinstance(model, SpeechModel):
+        raise CheckpointError(f"{path}: a language model, which knows text and hears nothing")
+    return model
+
+
+def load_language_model(path: str | PathLike[str]) -> RecurrentLanguageModel:
+    """Rebuild the language model of a checkpoint, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: As ``load_checkpoint``, or if it is a model that hears.
+    """
+    model = load_any(path)
+    if not isinstance(model, RecurrentLanguageModel):
+        raise CheckpointError(f"{path}: not a language model but one for {model.config.task}")
+    return model
+
+
+def load_any(path: str | PathLike[str]) -> SpeechModel | RecurrentLanguageModel:
+    """Rebuild whatever network a checkpoint holds; errors as ``load_checkpoint``."""
     checkpoint = read_checkpoint(path)
     try:
-        model = SpeechModel(ModelConfig.from_dict(checkpoint[KEY]["config"]))
+        model = make_model(checkpoint[KEY]["config"])
         model.load_state_dict(model_weights(checkpoint["state_dict"]))
     except (SpeechRNNError, RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: the checkpoint does not fit this version: {error}") from error
     return model.eval()
+
+
+def make_model(config: Mapping[str, Any]) -> SpeechModel | RecurrentLanguageModel:
+    """Make an untrained network of a checkpoint's configuration."""
+    if config.get("task") == LANGUAGE_MODEL_TASK:
+        return RecurrentLanguageModel(LanguageModelConfig.from_dict(config))
+    return SpeechModel(ModelConfig.from_dict(config))
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import copy
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from speechrnn.errors import ModelFileError
 from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.encoder import KERNEL_SIZE
 from speechrnn.nn.features import DELTA_REACH, VARIANCE_FLOOR
 from speechrnn.nn.heads import ClassificationHead, CTCHead
@@ -45,9 +46,14 @@ class Graph:
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add a node and return its output."""
+        return self.add_outputs(operator, *inputs, num_outputs=1, **attributes)[0]
+
+    def add_outputs(self, operator: str, *inputs: str, num_outputs: int, **attributes: Any) -> list[str]:
+        """Add a node and return its outputs."""
         name = f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
+        outputs = [name, *(f"{name}_{number}" for number in range(1, num_outputs))]
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
+        return outputs
 
     def constant(self, value: Any, dtype: type = np.int64) -> str:
         """Return the name of a small constant, stored once."""
@@ -112,11 +118,19 @@ def export_model(
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network as a model file; as ``export_checkpoint``."""
-    path = Path(path)
     model = copy.deepcopy(model).cpu().eval()
     if half:
         round_to_half(model)
     proto = build_model(model, half=half, card=card or {})
+    return save_checked(proto, Path(path), lambda written: check_parity(model, written))
+
+
+def save_checked(proto: onnx.ModelProto, path: Path, check: Callable[[Path], None]) -> Path:
+    """Write a file that appears only when it is whole and ``check`` has let it pass.
+
+    Raises:
+        ModelFileError: If it cannot be written; and whatever ``check`` raises.
+    """
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
         os.close(handle)
@@ -124,7 +138,7 @@ def export_model(
         raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
     try:
         onnx.save(proto, temporary)
-        check_parity(model, Path(temporary))
+        check(Path(temporary))
         os.chmod(temporary, 0o666 & ~current_umask())
         os.replace(temporary, path)
     except OSError as error:
@@ -141,7 +155,7 @@ def current_umask() -> int:
     return umask
 
 
-def round_to_half(model: SpeechModel) -> None:
+def round_to_half(model: torch.nn.Module) -> None:
     """Round the network's matrices to half precision, in place."""
     with torch.no_grad():
         for parameter in model.parameters():
@@ -194,6 +208,17 @@ def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> o
         helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
         helper.make_tensor_value_info("waveform_lengths", TensorProto.INT64, ["batch"]),
     ]
+    return finish(graph, inputs, outputs, model.config.to_dict(), card)
+
+
+def finish(
+    graph: Graph,
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+    config: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> onnx.ModelProto:
+    """Make a model of a graph and add the metadata."""
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "speechrnn", inputs, outputs, graph.initializers),
         producer_name="speechrnn",
@@ -202,7 +227,7 @@ def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> o
     )
     metadata = {
         "speechrnn.format_version": str(FORMAT_VERSION),
-        "speechrnn.config": json.dumps(model.config.to_dict(), ensure_ascii=False),
+        "speechrnn.config": json.dumps(dict(config), ensure_ascii=False),
         "speechrnn.card": json.dumps(dict(card), ensure_ascii=False),
     }
     helper.set_model_props(proto, metadata)
@@ -370,13 +395,8 @@ def add_layer(
     """Add one layer over (time, batch, n) values."""
     config = model.config.encoder
     cells = [layer.forward_cell, *([layer.backward_cell] if layer.backward_cell else [])]
-    attributes: dict[str, Any] = {"hidden_size": config.hidden_size}
-    attributes["direction"] = "bidirectional" if config.bidirectional else "forward"
-    if config.cell == "rnn":
-        attributes["activations"] = [config.nonlinearity.capitalize()] * len(cells)
-    if config.cell == "gru":
-        attributes["linear_before_reset"] = 1
     kernels = [graph.weight(stacked) for stacked in stack_cells(cells, config.cell)]
+    attributes = cell_attributes(config)
     output = graph.add(config.cell.upper(), values, *kernels, sequence_lens, **attributes)
     output = graph.add("Transpose", output, perm=[0, 2, 1, 3])
     width = len(cells) * config.hidden_size
@@ -385,6 +405,17 @@ def add_layer(
         output = add_linear(graph, layer.projection, output)
     output = add_norm(graph, layer.norm, output)
     return graph.add("Add", output, values) if layer.residual else output
+
+
+def cell_attributes(config: EncoderConfig) -> dict[str, Any]:
+    """Say to a recurrent operator which cell it is."""
+    attributes: dict[str, Any] = {"hidden_size": config.hidden_size}
+    attributes["direction"] = "bidirectional" if config.bidirectional else "forward"
+    if config.cell == "rnn":
+        attributes["activations"] = [config.nonlinearity.capitalize()] * (1 + config.bidirectional)
+    if config.cell == "gru":
+        attributes["linear_before_reset"] = 1
+    return attributes
 
 
 def stack_cells(cells: list[Any], kind: str) -> list[torch.Tensor]:

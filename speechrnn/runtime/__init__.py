@@ -1,7 +1,17 @@
 """The model at work: model files and transcription with ONNX Runtime, without torch."""
 
+from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model, shipped_models
-from speechrnn.runtime.transcriber import Transcriber, Transcription
+from speechrnn.runtime.transcriber import Transcriber
 
-__all__ = ["ModelFile", "ModelInfo", "Transcriber", "Transcription", "find_model", "shipped_models"]
+__all__ = [
+    "Emission",
+    "Interpreter",
+    "ModelFile",
+    "ModelInfo",
+    "Transcriber",
+    "Transcription",
+    "find_model",
+    "shipped_models",
+]

@@ -14,13 +14,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
+from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.text import Vocabulary
 
 FORMAT_VERSION = "1"
 VERSION_KEY = "speechrnn.format_version"
 CONFIG_KEY = "speechrnn.config"
 CARD_KEY = "speechrnn.card"
+DECODING_KEY = "speechrnn.decoding"
 INPUTS = ["waveform", "waveform_lengths"]
 OUTPUTS = ["log_probs", "output_lengths"]
 MOST_THREADS = 4  # small recurrent networks gain nothing from more
@@ -48,6 +51,10 @@ class ModelInfo:
     """The whole configuration as plain data: task, features, encoder, head, vocabulary."""
     card: Mapping[str, str]
     """The model card: any of name, description, hears, data, licence, results, seed."""
+    clock: FrameClock
+    """When the output frames are."""
+    decoding: DecodingChoice
+    """What was found best for its answers on a development set."""
 
     @property
     def name(self) -> str:
@@ -255,8 +262,17 @@ def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelIn
         vocabulary=vocabulary,
         config=config,
         card={key: str(value) for key, value in card.items() if value is not None},
+        clock=make_clock(features, config["encoder"]["subsampling"]),
+        decoding=DecodingChoice.from_dict(json.loads(metadata.get(DECODING_KEY, "{}"))),
         **sizes,
     )
+
+
+def make_clock(features: Mapping[str, int], subsampling: int) -> FrameClock:
+    """Work out when the output frames are: each in the middle of the window that it was computed from."""
+    samples = features["hop_length"] * subsampling
+    first = max(0, features["n_fft"] - samples) / 2
+    return FrameClock(samples / features["sample_rate"], first / features["sample_rate"])
 
 
 def check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from os import PathLike
 from typing import Literal, NamedTuple, TypeAlias, overload
 
@@ -10,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, load_audio, source_name
-from speechrnn.decoding import Hypothesis, greedy_decode
-from speechrnn.errors import ModelFileError, SpeechRNNError
+from speechrnn.decoding.decoder import DecodingOptions
+from speechrnn.errors import SpeechRNNError
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
+from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
-from speechrnn.text import Vocabulary
 
 logger = logging.getLogger("speechrnn")
 
@@ -24,22 +23,6 @@ Channel: TypeAlias = Literal["mean"] | int
 
 MAX_BATCH_S = 60.0  # padded seconds in one run of the model
 WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transcription:
-    """What a model heard in one clip."""
-
-    text: str
-    """The text, or the label of a keyword model; empty if the model heard nothing."""
-    confidence: float
-    """How sure the model is, in [0, 1]: mean over tokens, or the probability of the label."""
-    duration_s: float
-    """Length of the clip, seconds."""
-    source: str
-    """Path of the audio file; of anything else, what it was."""
-    hypothesis: Hypothesis = field(repr=False)
-    """The decoder's whole answer: tokens, their frames and the log probability of the path."""
 
 
 class Clip(NamedTuple):
@@ -64,6 +47,7 @@ class Transcriber:
         *,
         threads: int | None = None,
         device: str = "auto",
+        decoding: DecodingOptions = DecodingOptions(),
     ) -> None:
         """Open a model.
 
@@ -72,11 +56,14 @@ class Transcriber:
                 exported once and kept); ``an4`` when not given.
             threads: Processor threads, >= 1; the physical cores, at most 4, when not given.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            decoding: How to get from the network's answers to text; greedily when not given.
 
         Raises:
             ModelFileError: If there is no such model, or the file is not one.
             CheckpointError: If a checkpoint cannot be exported.
-            ConfigError: If ``threads`` is below 1, or the device does not exist.
+            ConfigError: If ``threads`` is below 1, the device does not exist, or the model cannot be decoded
+                as asked.
+            TextError: If a word, phrase or hot word has a character that the model lacks.
         """
         path = find_model(model)
         is_checkpoint = path.suffix == ".ckpt"
@@ -84,6 +71,7 @@ class Transcriber:
             exported_checkpoint(path) if is_checkpoint else path, threads=threads, device=device
         )
         self.name = self.info.card.get("name") or path.stem
+        self.interpreter = Interpreter(self.info, decoding)
 
     @property
     def info(self) -> ModelInfo:
@@ -163,9 +151,23 @@ class Transcriber:
             sample_rate: Rate of arrays, Hz.
             channel: As for ``transcribe``.
         """
+        for found in self.compute_each(sources, sample_rate, channel=channel):
+            yield found if isinstance(found, SpeechRNNError) else self._read(found)
+
+    def compute_each(
+        self, sources: Iterable[LazySource], sample_rate: int | None = None, *, channel: Channel = "mean"
+    ) -> Iterator[Emission | SpeechRNNError]:
+        """Run the network alone: as ``transcribe_each``, but yielding what an ``Interpreter`` reads."""
         loaded = (self._load(source, sample_rate, channel) for source in sources)
         for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
-            yield from self._transcribe_window(window)
+            yield from self._compute_window(window)
+
+    def _read(self, emission: Emission) -> Transcription | SpeechRNNError:
+        """Read the network's answer for one clip, or return what is wrong with it."""
+        try:
+            return self.interpreter.read(emission)
+        except SpeechRNNError as error:
+            return error
 
     def _load(self, source: LazySource, sample_rate: int | None, channel: Channel) -> Clip | SpeechRNNError:
         """Load one source at the model's rate, or return what is wrong with it."""
@@ -183,42 +185,30 @@ class Transcriber:
             return error
         return Clip(name, waveform)
 
-    def _transcribe_window(
-        self, window: Sequence[Clip | SpeechRNNError]
-    ) -> list[Transcription | SpeechRNNError]:
-        """Transcribe the clips that were read ahead, each result in its place."""
-        results: dict[int, Transcription | SpeechRNNError] = {}
+    def _compute_window(self, window: Sequence[Clip | SpeechRNNError]) -> list[Emission | SpeechRNNError]:
+        """Run the network on the clips that were read ahead, each result in its place."""
+        results: dict[int, Emission | SpeechRNNError] = {}
         lengths = {i: len(clip.waveform) for i, clip in enumerate(window) if isinstance(clip, Clip)}
         for batch in split_batches(lengths, MAX_BATCH_S * self.info.sample_rate):
             clips = [clip for clip in (window[i] for i in batch) if isinstance(clip, Clip)]
-            results.update(zip(batch, self._transcribe_batch(clips), strict=True))
+            results.update(zip(batch, self._compute_batch(clips), strict=True))
         return [clip if isinstance(clip, SpeechRNNError) else results[i] for i, clip in enumerate(window)]
 
-    def _transcribe_batch(self, clips: Sequence[Clip]) -> Sequence[Transcription | SpeechRNNError]:
-        """Run the model once."""
+    def _compute_batch(self, clips: Sequence[Clip]) -> Sequence[Emission | SpeechRNNError]:
+        """Run the network once."""
         try:
             log_probs, output_lengths = self.model.run(*pad([clip.waveform for clip in clips]))
-            hypotheses = self._decode(log_probs, output_lengths)
         except SpeechRNNError as error:
             return [error] * len(clips)
+        is_ctc = self.info.task == "ctc"
         return [
-            Transcription(
-                text=hypothesis.text,
-                confidence=hypothesis.confidence,
-                duration_s=len(clip.waveform) / self.info.sample_rate,
-                source=clip.name,
-                hypothesis=hypothesis,
+            Emission(
+                clip.name,
+                len(clip.waveform) / self.info.sample_rate,
+                answer[:length].copy() if is_ctc else answer,
             )
-            for clip, hypothesis in zip(clips, hypotheses, strict=True)
+            for clip, answer, length in zip(clips, log_probs, output_lengths, strict=True)
         ]
-
-    def _decode(self, log_probs: NDArray[np.float32], output_lengths: NDArray[np.int64]) -> list[Hypothesis]:
-        """Read the model's answers, as its task says."""
-        if self.info.task == "ctc":
-            return greedy_decode(log_probs, output_lengths, self.info.vocabulary)
-        if np.isnan(log_probs).any():
-            raise ModelFileError(f"{self.model.path}: the model answered NaN")
-        return pick_labels(log_probs, self.info.vocabulary)
 
 
 def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
@@ -262,17 +252,3 @@ def pad(waveforms: Sequence[Waveform]) -> tuple[Waveform, NDArray[np.int64]]:
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
     return padded, lengths
-
-
-def pick_labels(log_probs: NDArray[np.float32], vocabulary: Vocabulary) -> list[Hypothesis]:
-    """Pick the most probable label of each clip from log_probs (batch, labels)."""
-    return [
-        Hypothesis(
-            text=vocabulary.tokens[label],
-            tokens=(label,),
-            frames=(0,),
-            log_prob=float(row[label]),
-            confidence=min(1.0, float(np.exp(row[label]))),
-        )
-        for row, label in zip(log_probs, np.argmax(log_probs, axis=1).tolist(), strict=True)
-    ]

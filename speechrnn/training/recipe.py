@@ -44,13 +44,15 @@ def config_from_recipe(path: Path) -> ModelConfig:
 def parse_recipe(recipe: Mapping[str, Any]) -> ModelConfig:
     """Build the configuration from a recipe's plain values; errors as ``config_from_recipe``."""
     model = recipe["model"]
+    task = str(model.get("class_path", "CTCTask")).rpartition(".")[2]
+    if task == "LanguageModelTask":
+        raise ConfigError("is a recipe for a language model, which hears nothing")
     given = model.get("init_args") or {}
     vocabulary = dict(given["vocabulary"])
     vocabulary["tokens"] = list(vocabulary["tokens"])
     vocabulary = {"unit": "character", "normalization": []} | vocabulary
-    is_ctc = str(model.get("class_path", "CTCTask")).rpartition(".")[2] == "CTCTask"
     return ModelConfig(
-        task="ctc" if is_ctc else "classification",
+        task="ctc" if task == "CTCTask" else "classification",
         vocabulary=Vocabulary.from_dict(vocabulary),
         features=config_from_dict(FeatureConfig, given.get("features") or {}, "features"),
         encoder=config_from_dict(EncoderConfig, given.get("encoder") or {}, "encoder"),

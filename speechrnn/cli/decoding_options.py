@@ -1,0 +1,131 @@
+"""The options of every command that turns log probabilities into text."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from speechrnn.cli.console import Progress
+from speechrnn.cli.lm_sample import open_language_model
+from speechrnn.cli.model_options import positive_count
+from speechrnn.decoding import DecodingOptions
+from speechrnn.errors import ConfigError
+from speechrnn.lm import NgramModel, read_lm
+
+DEFAULT_BOOST = 5.0  # nats
+
+
+def add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """Add what asks for a beam search; without any of it, decoding is greedy."""
+    group = parser.add_argument_group("decoding", "greedy, unless one of these asks for a beam search")
+    group.add_argument(
+        "--beam-size", type=positive_count, metavar="N", help="prefixes kept in each frame; default: 50"
+    )
+    group.add_argument(
+        "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm)"
+    )
+    group.add_argument(
+        "--lm-alpha",
+        type=number(least=0),
+        metavar="W",
+        help="weight of the language model; default: as tuned, or else 0.5",
+    )
+    group.add_argument(
+        "--lm-beta", type=number(), metavar="B", help="added for each word; default: as tuned, or else 0"
+    )
+    group.add_argument(
+        "--lexicon", type=Path, metavar="FILE", help="the only words that may occur, one a line"
+    )
+    group.add_argument(
+        "--phrases",
+        type=Path,
+        metavar="FILE",
+        help="the only answers that may be given, one a line: phrases, or grammars such as `call <digit>{3,8}`",
+    )
+    group.add_argument(
+        "--hotwords",
+        type=hot_words,
+        metavar="WORDS",
+        help=f'words or phrases that score more, in nats: "mycroft:6,view glass"; default: {DEFAULT_BOOST:g}',
+    )
+    group.add_argument(
+        "--rescore-lm",
+        type=Path,
+        metavar="FILE",
+        help="recurrent language model (.onnx, .ckpt) that ranks the best texts again",
+    )
+    group.add_argument(
+        "--rescore-weight",
+        type=number(least=0),
+        default=DecodingOptions.rescore_weight,
+        metavar="W",
+        help=f"how much it counts; default: {DecodingOptions.rescore_weight:g}",
+    )
+    group.add_argument(
+        "--min-confidence",
+        type=number(least=0, most=1),
+        default=0.0,
+        metavar="P",
+        help="answer nothing where the model is less sure than this; default: 0",
+    )
+
+
+def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> DecodingOptions:
+    """Collect the options, reading the language model that they name.
+
+    Raises:
+        ConfigError: If weights are given for a language model that is not.
+        ModelFileError: If the language model cannot be read.
+    """
+    if args.lm is None and args.lm_alpha is not None:
+        raise ConfigError("--lm-alpha weighs a language model: give one with --lm")
+    return DecodingOptions(
+        beam_size=args.beam_size,
+        lm=None if args.lm is None else open_lm(args.lm),
+        alpha=args.lm_alpha,
+        beta=args.lm_beta,
+        lexicon=args.lexicon,
+        phrases=args.phrases,
+        hot_words=args.hotwords,
+        rescorer=None if args.rescore_lm is None else open_language_model(args.rescore_lm),
+        rescore_weight=args.rescore_weight,
+        n_best=n_best,
+        min_confidence=args.min_confidence,
+    )
+
+
+def open_lm(path: Path) -> NgramModel:
+    """Read a language model; a large ARPA file takes a while."""
+    with Progress("reading the language model", total=1):
+        return read_lm(path)
+
+
+def number(*, least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
+    """Make a parser of finite numbers in [least, most]."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and least <= value <= most):
+            bounds = [f">= {least:g}"] * (least > -math.inf) + [f"<= {most:g}"] * (most < math.inf)
+            raise argparse.ArgumentTypeError(
+                f"must be a number {' and '.join(bounds)}".strip() + f", got {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def hot_words(text: str) -> dict[str, float]:
+    """Parse ``word:boost, phrase, …``."""
+    words: dict[str, float] = {}
+    for item in text.split(","):
+        word, colon, boost = item.rpartition(":")
+        if not colon:
+            word, boost = item, str(DEFAULT_BOOST)
+        if not word.strip():
+            raise argparse.ArgumentTypeError(f"a hot word is missing in {text!r}")
+        words[word.strip()] = number()(boost)
+    return words

@@ -1,0 +1,63 @@
+"""What was found best on a development set for reading a model's answers; kept in the model file."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from speechrnn.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmChoice:
+    """How a language model goes best with an acoustic model."""
+
+    alpha: float
+    """Weight of the language model, >= 0."""
+    beta: float
+    """Added for each word."""
+    temperature: float = 1.0
+    """Of the confidences of words found with the language model, > 0."""
+
+    def __post_init__(self) -> None:
+        """Check every range; a ``ConfigError`` names the value."""
+        if not 0 <= self.alpha < math.inf:
+            raise ConfigError(f"lm.alpha must be >= 0 and finite, got {self.alpha!r}")
+        if not math.isfinite(self.beta):
+            raise ConfigError(f"lm.beta must be finite, got {self.beta!r}")
+        check_temperature("lm.temperature", self.temperature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingChoice:
+    """What ``speechrnn calibrate`` and ``speechrnn lm tune`` found."""
+
+    temperature: float = 1.0
+    """Divides the log odds of confidences, > 0; 1 leaves them as the network gives them."""
+    lm: LmChoice | None = None
+    """With a language model."""
+
+    def __post_init__(self) -> None:
+        """Check the range; a ``ConfigError`` names the value."""
+        check_temperature("temperature", self.temperature)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for the model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "DecodingChoice":
+        """Read what ``to_dict`` gave; absent keys take their defaults.
+
+        Raises:
+            ConfigError: If a value is out of range.
+            TypeError: If a key does not exist.
+        """
+        lm = plain.get("lm")
+        return cls(**{**plain, "lm": None if lm is None else LmChoice(**lm)})
+
+
+def check_temperature(name: str, value: float) -> None:
+    """Refuse a temperature that is not > 0 and finite with a ``ConfigError``."""
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{name} must be > 0 and finite, got {value!r}")

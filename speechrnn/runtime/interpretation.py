@@ -1,0 +1,135 @@
+"""From what the network computed for a clip to what is told of it: text, words, times and confidences."""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.decoding.decoder import Decoder, DecodingOptions
+from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
+from speechrnn.decoding.words import SpokenWord, split_words, temper
+from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.runtime.decoding_choice import LmChoice
+from speechrnn.runtime.model_file import ModelInfo
+from speechrnn.text import Vocabulary
+
+DEFAULT_LM_CHOICE = LmChoice(alpha=0.5, beta=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcription:
+    """What a model heard in one clip."""
+
+    text: str
+    """The text, or the label of a keyword model; empty if the model heard nothing."""
+    confidence: float
+    """How sure the model is, in [0, 1]: mean over words, or the probability of the label."""
+    duration_s: float
+    """Length of the clip, seconds."""
+    source: str
+    """Path of the audio file; of anything else, what it was."""
+    hypothesis: Hypothesis = field(repr=False)
+    """The decoder's whole answer: tokens, their frames and the log probability of the path."""
+    words: tuple[SpokenWord, ...] = field(default=(), repr=False)
+    """The text word by word, with times and confidences; a label has none."""
+    alternatives: tuple[Hypothesis, ...] = field(default=(), repr=False)
+    """The next best hypotheses, as many as ``n_best`` asked for."""
+
+
+class Emission(NamedTuple):
+    """What the network computed for a clip."""
+
+    name: str
+    """Of the clip, for messages."""
+    duration_s: float
+    """Length of the clip, seconds."""
+    log_probs: NDArray[np.float32]
+    """(frames, len(vocabulary)) of a CTC model, (labels,) of a keyword model."""
+
+
+class Interpreter:
+    """Read the answers of one model."""
+
+    def __init__(self, info: ModelInfo, options: DecodingOptions = DecodingOptions()) -> None:
+        """Prepare to read.
+
+        Args:
+            info: Of the model.
+            options: What is asked; weights and temperature that it leaves open are the model's own choice.
+
+        Raises:
+            ConfigError: If the model cannot be decoded as asked.
+            TextError: If a word, phrase or hot word has a character that the model lacks.
+        """
+        self.info, self.options = info, options
+        if info.task == "classification" and options.restricts_text:
+            raise ConfigError(
+                f"{info.path}: a keyword model picks one label for a clip; language model, lexicon, phrases "
+                "and hot words are for models that write text"
+            )
+        choice = info.decoding.lm or DEFAULT_LM_CHOICE
+        self.temperature = choice.temperature if options.uses_lm else info.decoding.temperature
+        self.decoder = (
+            Decoder(info.vocabulary, options, alpha=choice.alpha, beta=choice.beta)
+            if info.task == "ctc"
+            else None
+        )
+
+    def prepare(self) -> None:
+        """Have a search compiled, if one was asked for, before the first clip needs it."""
+        if self.decoder is not None and self.decoder.beam is not None:
+            self.decoder.prepare()
+
+    def read(self, emission: Emission) -> Transcription:
+        """Read the answer for one clip.
+
+        Raises:
+            ConfigError: If the log probabilities are none.
+            ModelFileError: If a keyword model answered NaN.
+        """
+        best, *others = self.decode(emission.log_probs) or [NOTHING]
+        words = self.split(best)
+        mean = math.fsum(word.confidence for word in words) / len(words) if words else None
+        return Transcription(
+            text=best.text,
+            confidence=temper(best.confidence, self.temperature) if mean is None else mean,
+            duration_s=emission.duration_s,
+            source=emission.name,
+            hypothesis=best,
+            words=words,
+            alternatives=tuple(others),
+        )
+
+    def decode(self, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
+        """Find the hypotheses for one clip, best first; errors as ``read``."""
+        if self.decoder is not None:
+            return self.decoder.decode(log_probs[None], [len(log_probs)])[0]
+        if np.isnan(log_probs).any():
+            raise ModelFileError(f"{self.info.path}: the model answered NaN")
+        labels = pick_labels(log_probs, self.info.vocabulary, n_best=self.options.n_best)
+        return [label for label in labels if label.confidence >= self.options.min_confidence]
+
+    def split(self, hypothesis: Hypothesis) -> tuple[SpokenWord, ...]:
+        """Find the words of a text."""
+        if self.decoder is None:
+            return ()
+        vocabulary, clock = self.info.vocabulary, self.info.clock
+        return split_words(hypothesis, vocabulary, clock, temperature=self.temperature)
+
+
+def pick_labels(log_probs: NDArray[np.float32], vocabulary: Vocabulary, *, n_best: int) -> list[Hypothesis]:
+    """Pick the most probable labels from log_probs (labels,)."""
+    order = np.argsort(-log_probs, kind="stable")[:n_best]
+    return [
+        Hypothesis(
+            text=vocabulary.tokens[label],
+            tokens=(label,),
+            frames=(0,),
+            log_prob=float(log_probs[label]),
+            confidence=min(1.0, float(np.exp(log_probs[label]))),
+            score=float(log_probs[label]),
+        )
+        for label in order.tolist()
+    ]
