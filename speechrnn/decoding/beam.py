@@ -38,7 +38,7 @@ class BeamConfig:
     """Weight of the language model; 0 is none."""
     beta: float = 0.0
     """Added for each word (for each token, with a language model over tokens)."""
-    unknown_score: float = -10.0
+    unknown_score: float = -5.0
     """Added for a word that the language model does not know."""
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from speechrnn.runtime import Emission, Interpreter, Transcriber
 from speechrnn.runtime.decoding_choice import LmChoice
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5)
-BETAS = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+BETAS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True, kw_only=True)
