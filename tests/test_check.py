@@ -520,8 +520,12 @@ def test_a_recipe_for_keywords_is_one_for_classification(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("recipe", sorted(Path(__file__).parent.parent.glob("recipes/*/*.yaml")))
-def test_every_recipe_of_ours_can_be_checked_against(recipe: Path) -> None:
-    assert config_from_recipe(recipe).vocabulary.tokens
+def test_every_recipe_of_ours_can_be_checked_against_unless_it_hears_nothing(recipe: Path) -> None:
+    if "LanguageModelTask" in recipe.read_text(encoding="utf-8"):
+        with pytest.raises(ConfigError, match="yaml: is a recipe for a language model, which hears nothing"):
+            config_from_recipe(recipe)
+    else:
+        assert config_from_recipe(recipe).vocabulary.tokens
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ UNKNOWN_KEY = (
     r"does not accept option '(?P<key>[\w.]+)'",
     r"Option '(?P<key>[\w.]+)' is not accepted",
 )
+MISSING = r"the following arguments are required: (?P<key>[\w.]+)$"
 UNKNOWN_CLASS = r"Expected a dot import path string: (?P<name>\w+)"
 OUT_OF_RANGE = r"(?P<said>[\w.]+ must be .*)"
 LONGEST_LINE = 200
@@ -33,6 +34,8 @@ def explain(message: str, keys: Iterable[str], classes: Iterable[str], arguments
             groups = found.groupdict()
             key = as_typed(".".join(filter(None, (groups.get("group"), groups["key"]))), arguments)
             return f"unknown key {key!r}; did you mean {nearest(key, keys)!r}?"
+    if found := re.search(MISSING, message):
+        return f"--{nearest(found['key'], keys)} is missing"
     if found := re.search(UNKNOWN_CLASS, message):
         name = found["name"]
         return f"unknown class {name!r}; did you mean {nearest(name, classes)!r}?"

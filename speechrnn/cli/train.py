@@ -75,11 +75,14 @@ class TrainingCLI(LightningCLI):
 
         Raises:
             CheckpointError: If that checkpoint is not there, or others would be overwritten.
+            ConfigError: If a language model is to transcribe.
         """
         config = self.config[self.subcommand]
         if config.weights_only is None:
             config.weights_only = True  # a checkpoint is data; nothing in it is ever run
-        watch_perplexity(config)
+        if config.model.class_path.rpartition(".")[2] == LanguageModelTask.__name__:
+            refuse_prediction(self.subcommand)
+            watch_perplexity(config)
         folder = Path(config.checkpoint.dirpath)
         if config.ckpt_path in ("last", "best"):
             path = folder / f"{config.ckpt_path}.ckpt"
@@ -112,12 +115,20 @@ def list_options(data: type) -> str:
     return f"{data.__name__} has {options}; what they mean: --data.help {data.__name__}"
 
 
+def refuse_prediction(subcommand: str | None) -> None:
+    """Raise ``ConfigError`` if a language model is to transcribe."""
+    if subcommand == "predict":
+        raise ConfigError(
+            "`speechrnn predict` transcribes, and a language model hears nothing; "
+            "use `speechrnn validate`, `test` or `lm sample`"
+        )
+
+
 def watch_perplexity(config: Any) -> None:
     """Let the best checkpoint of a language model be that of the lowest perplexity, unless told otherwise."""
-    if config.model.class_path.rpartition(".")[2] == LanguageModelTask.__name__:
-        for callback in MONITORS:
-            if config[callback].monitor == CALLBACK_DEFAULTS[f"{callback}.monitor"]:
-                config[callback].monitor = "val/perplexity"
+    for callback in MONITORS:
+        if config[callback].monitor == CALLBACK_DEFAULTS[f"{callback}.monitor"]:
+            config[callback].monitor = "val/perplexity"
 
 
 def run(argv: list[str]) -> int:

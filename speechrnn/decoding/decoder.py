@@ -39,7 +39,7 @@ class DecodingOptions:
     """Words and phrases, and what each adds to the score, in nats."""
     rescorer: TextScorer | None = None
     """Language model that is too slow to search with, and ranks the ``NUM_RESCORED`` best texts again."""
-    rescore_weight: float = 0.5
+    rescore_weight: float = 0.4
     """How much it counts, >= 0."""
     n_best: int = 1
     """Hypotheses to return, >= 1."""

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
 from speechrnn.runtime.decoding_choice import DecodingChoice
-from speechrnn.text import Vocabulary
+from speechrnn.text import LANGUAGE_MODEL_TASK, Vocabulary
 
 FORMAT_VERSION = "1"
 VERSION_KEY = "speechrnn.format_version"
@@ -235,6 +235,8 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
         )
     try:
         return parse_info(path, version, metadata)
+    except ModelFileError:
+        raise
     except KeyError as error:
         raise ModelFileError(f"{path}: damaged metadata: {error} is missing") from error
     except (SpeechRNNError, ValueError, TypeError, AttributeError) as error:
@@ -244,6 +246,11 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
 def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelInfo:
     """Parse metadata; whatever is wrong with it comes out as the exception that it causes."""
     config = json.loads(metadata[CONFIG_KEY])
+    if config["task"] == LANGUAGE_MODEL_TASK:
+        raise ModelFileError(
+            f"{path}: a language model, which knows text and hears nothing; it is for --rescore-lm and "
+            "`speechrnn lm sample`"
+        )
     card = json.loads(metadata.get(CARD_KEY, "{}"))
     vocabulary = Vocabulary.from_dict(config["vocabulary"])
     task, features = config["task"], config["features"]

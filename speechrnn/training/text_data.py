@@ -312,17 +312,6 @@ class TextDataModule(pl.LightningDataModule):
         """Make the loader of the test text."""
         return self.loader(self.columns("test"))
 
-    def predict_dataloader(self) -> DataLoader[TextBatch]:
-        """Refuse: there is nothing to transcribe.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError(
-            "`speechrnn predict` transcribes, a language model only measures and makes up text; "
-            "use `speechrnn validate`, `test` or `lm sample`"
-        )
-
     def state_dict(self) -> dict[str, int]:
         """Tell how far the epoch has come, for the checkpoint."""
         if self.trainer is None:
