@@ -1,7 +1,7 @@
 """Prefix beam search against sums over all paths, and against a plain search written down from its definition."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from speechrnn.decoding import BeamConfig, BeamDecoder, Hypothesis, beam, greedy_decode
 from speechrnn.errors import ConfigError, TextError
+from speechrnn.lm import NgramModel
+from speechrnn.lm.ngram import LmUnit
+from speechrnn.lm.trie import Level, build_model
 from speechrnn.text import Vocabulary
 
 LETTERS = Vocabulary(("a", "b", " "))
@@ -333,3 +336,144 @@ def test_words_that_cannot_be_heard_are_refused(
 def test_labels_are_not_decoded() -> None:
     with pytest.raises(ConfigError, match="no blank"):
         BeamDecoder(Vocabulary(("yes", "no"), "label"))
+
+
+# ---- Language models ------------------------------------------------------------------------------------
+
+
+def bigrams(vocabulary: tuple[str, ...], unit: LmUnit, seed: int) -> NgramModel:
+    """A bigram model of random numbers, with half of all bigrams; those of <s> as a word are left out."""
+    generator = np.random.default_rng(seed)
+    names = ("<unk>", "<s>", "</s>", *vocabulary)
+    singles = np.arange(len(names))[:, None]
+    pairs = np.array([(a, b) for a in range(len(names)) for b in range(len(names)) if a != 2 and b != 1])
+    pairs = pairs[generator.random(len(pairs)) < 0.5]
+    levels = [
+        Level(singles, -generator.gamma(2, size=len(singles)), -generator.gamma(1, size=len(singles))),
+        Level(pairs, -generator.gamma(1, size=len(pairs)), np.zeros(len(pairs))),
+    ]
+    return build_model(names, levels, unit=unit)
+
+
+def fused(
+    frames: NDArray[Any],
+    config: BeamConfig,
+    words_of: Callable[[tuple[int, ...]], list[str]],
+    lm: NgramModel,
+    lexicon: Collection[str] = (),
+) -> dict[tuple[int, ...], float]:
+    """Score every text by definition: all its paths, its words and their end, and beta for each of them."""
+    scores, known = {}, {*lm.word_ids, *lexicon}
+    for tokens, paths in all_paths(frames).items():
+        words = words_of(tokens)
+        unknown = sum(word not in known for word in words)
+        score = float(np.logaddexp.reduce([p for p, _ in paths]))
+        score += config.alpha * float(lm.score_sentence(words).sum())
+        scores[tokens] = score + config.beta * len(words) + config.unknown_score * unknown
+    return scores
+
+
+def check_fusion(
+    frames: NDArray[Any],
+    vocabulary: Vocabulary,
+    lm: NgramModel,
+    words_of: Callable[[tuple[int, ...]], list[str]],
+    config: BeamConfig,
+) -> None:
+    expected = fused(frames, config, words_of, lm)
+    found = decode(frames, vocabulary, config, n_best=8, lm=lm)
+    texts = {vocabulary.normalize(vocabulary.decode(tokens)) for tokens in expected}
+    assert len(found) == min(8, len(texts))
+    best = sorted(expected, key=lambda tokens: -expected[tokens])[: len(found)]
+    assert [h.tokens for h in found] == best
+    for hypothesis in found:
+        assert hypothesis.score == pytest.approx(expected[hypothesis.tokens], abs=1e-5)
+        lm_log_prob = float(lm.score_sentence(words_of(hypothesis.tokens)).sum())
+        assert hypothesis.lm_log_prob == pytest.approx(lm_log_prob, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_word_model_scores_every_text_as_its_definition_says(seed: int) -> None:
+    lm = bigrams(("a", "ab", "bab", "aa"), "word", seed)
+    config = BeamConfig(**UNLIMITED, alpha=0.7, beta=0.9, unknown_score=-1.5)
+    frames = emissions(2 + seed % 5, len(LETTERS), seed)
+    check_fusion(frames, LETTERS, lm, lambda tokens: LETTERS.decode(tokens).split(), config)
+
+
+def words_of_pieces(tokens: tuple[int, ...]) -> list[str]:
+    """Words; one that is not spelled as its text would be, in its first word without the mark, is none."""
+    words = PIECES.decode(tokens).split()
+    if tokens and not PIECES.token(tokens[0]).startswith("▁"):
+        words[0] = "(misspelled)"
+    return words
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_word_model_scores_words_of_pieces(seed: int) -> None:
+    lm = bigrams(("a", "ab", "bab", "abb"), "word", seed)
+    config = BeamConfig(**UNLIMITED, alpha=0.7, beta=-0.4, unknown_score=-1.5)
+    frames = emissions(2 + seed % 4, len(PIECES), seed)
+    found = decode(frames, PIECES, config, n_best=8, lm=lm)
+    expected = fused(frames, config, words_of_pieces, lm)
+    for hypothesis in found:
+        assert hypothesis.score == pytest.approx(expected[hypothesis.tokens], abs=1e-5)
+    assert found[0].score == pytest.approx(max(expected.values()), abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_character_model_scores_every_text_as_its_definition_says(seed: int) -> None:
+    lm = bigrams(("a", "b", "<space>"), "character", seed)
+    config = BeamConfig(**UNLIMITED, alpha=1.3, beta=0.2)
+    frames = emissions(2 + seed % 5, len(LETTERS), seed)
+
+    def characters(tokens: tuple[int, ...]) -> list[str]:
+        return ["<space>" if token == " " else token for token in LETTERS.decode(tokens)]
+
+    check_fusion(frames, LETTERS, lm, characters, config)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lexicon_beside_a_word_model_leaves_its_words_and_their_scores(seed: int) -> None:
+    lm = bigrams(("a", "ab", "bab"), "word", seed)
+    config = BeamConfig(**UNLIMITED, alpha=0.7, beta=0.9, unknown_score=-1.5)
+    frames = emissions(5, len(LETTERS), seed)
+    lexicon = {"a", "ab", "b"}  # b is <unk> to the model, but no unknown word
+    expected = fused(frames, config, lambda tokens: LETTERS.decode(tokens).split(), lm, lexicon)
+    allowed = {t: score for t, score in expected.items() if set(LETTERS.decode(t).split()) <= lexicon}
+    [best] = decode(frames, LETTERS, config, lm=lm, lexicon=sorted(lexicon))
+    assert best.score == pytest.approx(max(allowed.values()), abs=1e-5)
+    assert best.tokens == max(allowed, key=lambda tokens: allowed[tokens])
+
+
+def test_a_large_weight_is_worth_a_wider_beam_but_never_a_wrong_score() -> None:
+    lm = bigrams(("a", "ab", "bab", "aa"), "word", 3)
+    frames = emissions(60, len(LETTERS), 3, peakiness=1.0)
+    for beam_size in (1, 5, 50):
+        [found] = decode(frames, LETTERS, BeamConfig(beam_size=beam_size, alpha=2.0, beta=1.0), lm=lm)
+        words = found.text.split()
+        unknown = sum(word not in lm.word_ids for word in words)
+        lm_log_prob = float(lm.score_sentence(words).sum())
+        assert found.lm_log_prob == pytest.approx(lm_log_prob, abs=1e-5)
+        expected = found.log_prob + 2.0 * lm_log_prob + len(words) + BeamConfig().unknown_score * unknown
+        assert found.score == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lm", "said"),
+    [
+        (bigrams(("a",), "character", 0), "knows 1 of the model's 3 tokens; it lacks 'b', ' '"),
+        (
+            bigrams(("A", "B", "a"), "word", 0),
+            "the model can write 1 of the language model's 3 words, not 'A', 'B'",
+        ),
+    ],
+)
+def test_a_language_model_of_other_words_is_refused_with_the_counts(lm: NgramModel, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        BeamDecoder(LETTERS, lm=lm)
+
+
+def test_without_weight_the_language_model_may_be_any() -> None:
+    frames = emissions(12, len(LETTERS), 3)
+    stranger = bigrams(("A", "B"), "word", 0)
+    assert decode(frames, LETTERS, BeamConfig(alpha=0), lm=stranger) == decode(frames, LETTERS)

@@ -1,18 +1,30 @@
 """The arithmetic of the benchmarks and the sameness of what they compare; nothing is timed here."""
 
 import importlib
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from speechrnn.metrics import ErrorCounts
+from speechrnn.text import Vocabulary
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
 timing = importlib.import_module("timing")
 training_step = importlib.import_module("training_step")
 transcription = importlib.import_module("transcription")
+an4_task = importlib.import_module("an4_task")
+decoders = importlib.import_module("decoders")
+decoding = importlib.import_module("decoding")
+decoding_errors = importlib.import_module("decoding_errors")
+decoding_memory = importlib.import_module("decoding_memory")
+search_start = importlib.import_module("search_start")
 run = importlib.import_module("run")
 sys.path.remove(str(FOLDER))
 
@@ -134,7 +146,8 @@ def test_a_run_of_all_writes_the_results_and_a_run_of_one_does_not(
         return [timing.compare("title", "a", "b", seconds)]
 
     monkeypatch.setattr(run, "RESULTS", tmp_path / "RESULTS.md")
-    monkeypatch.setattr(run, "BENCHMARKS", {n: (n.title(), 5, measure) for n in ("one", "two")})
+    benchmarks = {n: run.Benchmark(title=n.title(), repeats=5, measure=measure) for n in ("one", "two")}
+    monkeypatch.setattr(run, "BENCHMARKS", benchmarks)
     run.main(["one", "--repeats", "2"])
     assert "`one`, rounds: 2" in capsys.readouterr().out
     assert not run.RESULTS.exists()
@@ -143,3 +156,122 @@ def test_a_run_of_all_writes_the_results_and_a_run_of_one_does_not(
     assert written.startswith("# Benchmarks\n")
     assert [line for line in written.splitlines() if line.startswith("## ")] == ["## One", "## Two"]
     assert written == run.INTRODUCTION + "\n" + capsys.readouterr().out
+
+
+def test_a_benchmark_without_what_it_needs_is_skipped_and_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packages = {"flashlight": [("json", "json"), ("no_such_module", "no-such-package")]}
+    monkeypatch.setattr(decoders, "PACKAGES", packages)
+    [line] = run.run_benchmark("decoding_flashlight", None, tmp_path)
+    assert line == (
+        "`decoding_flashlight` skipped; it lacks: pip install no-such-package; "
+        f"AN4 in {tmp_path} (python recipes/an4/prepare.py --out DIR, then benchmarks/run.py --an4 DIR)"
+    )
+
+
+def test_an4_is_there_when_all_its_manifests_are(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl.gz").touch()
+    assert an4_task.missing_an4(tmp_path)
+    (tmp_path / "test.jsonl.gz").touch()
+    assert not an4_task.missing_an4(tmp_path)
+
+
+def test_only_what_needs_an4_is_given_it(tmp_path: Path) -> None:
+    for name, benchmark in run.BENCHMARKS.items():
+        assert benchmark.needs_an4 is name.startswith("decoding")
+        assert ("an4" in benchmark.measure.__annotations__) is benchmark.needs_an4
+
+
+def test_words_are_closed_by_a_frame_that_is_surely_a_separator() -> None:
+    vocabulary = Vocabulary(("a", " "))
+    closed = decoders.close_words(np.log(np.full((2, 3), 1 / 3, np.float32)), vocabulary)
+    assert closed.dtype == np.float32
+    np.testing.assert_array_equal(np.exp(closed[2]), [0, 0, 1])
+    assert closed.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ({}, "nothing but by the beam"),
+        ({"beam_threshold": 50.0}, "prefixes 50 nats behind"),
+        (
+            {"beam_threshold": 25.0, "token_threshold": 12.0},
+            "prefixes 25 nats behind and tokens 12 nats behind",
+        ),
+    ],
+)
+def test_pruning_says_what_is_dropped(limits: dict[str, float], text: str) -> None:
+    pruning = decoders.Pruning(**limits)
+    assert str(pruning) == text
+    assert decoding.describe(pruning, pruning) == f"both drop {text}"
+    assert decoding.describe(decoders.Pruning(), pruning).startswith(
+        "both" if not limits else f"A drops nothing but by the beam, B {text}"
+    )
+
+
+def test_answers_are_the_same_by_text_and_then_by_score() -> None:
+    expected = [decoders.Answer(*pair) for pair in (("a", -1.0), ("b", -1.0), ("c", -1.0))]
+    found = [decoders.Answer(*pair) for pair in (("a", -1.001), ("b", -1.5), ("x", -1.0))]
+    assert decoding.count_same(expected, found) == (2, 1)
+
+
+def test_errors_are_told_beside_those_of_greedy_decoding() -> None:
+    same = decoding.Same(130, 125)
+    greedy = decoding_errors.Outcome(decoder="greedy", counts=ErrorCounts(hits=90, substitutions=10))
+    theirs = decoding_errors.Outcome(decoder="pyctcdecode", counts=ErrorCounts(hits=88, deletions=12))
+    ours = decoding_errors.Outcome(
+        decoder="speechrnn, any words",
+        counts=ErrorCounts(hits=93, substitutions=7),
+        counterpart="pyctcdecode",
+        same=same,
+    )
+    # (10 - 12) / 10 and (10 - 7) / 10, of 100 words
+    assert list(decoding_errors.table(iter([greedy, theirs, ours])))[2:] == [
+        "| greedy | 10.00 % | 10 / 100 |  |  |  |",
+        "| pyctcdecode | 12.00 % | 12 / 100 | -20 % |  |  |",
+        "| speechrnn, any words | 7.00 % | 7 / 100 | 30 % | ≥ 30 %: met "
+        "| 130 texts, 125 scores as pyctcdecode |",
+    ]
+
+
+def test_hours_are_made_by_repeating_frames() -> None:
+    frames = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert decoding_memory.tile(frames, 5)[:, 0].tolist() == [0, 2, 4, 0, 2]
+
+
+@pytest.mark.parametrize(("peak_mb", "verdict"), [(299.9, "met"), (300.0, "missed")])
+def test_memory_is_told_beside_its_bound(peak_mb: float, verdict: str) -> None:
+    use = decoding_memory.Use(hours=3.0, input_mb=48.0, peak_mb=peak_mb, search_mb=20.4)
+    assert list(decoding_memory.table(iter([use])))[2:] == [
+        f"| 3 h | 48 MB | 300 MB | 20 MB | < 300 MB: {verdict} |"
+    ]
+
+
+def test_memory_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    if decoding_memory.missing_status():
+        pytest.skip("no /proc")
+    arpa = search_start.write_sample_model(tmp_path)
+    tokens = tuple(" 'abcdefghijklmnopqrstuvwxyz")
+    frames = np.full((4096, 29), np.log(0.01 / 28), np.float32)
+    frames[:, tokens.index("c") + 1] = np.log(0.99)
+    np.save(tmp_path / "frames.npy", frames)
+    use = decoding_memory.measure_process(0.1, tmp_path / "frames.npy", arpa, tokens)
+    assert use.input_mb == 4096 * 29 * 4 / 2**20
+    assert 0 <= use.search_mb < use.peak_mb
+
+
+def test_transcribing_greedily_loads_no_compiler() -> None:
+    arguments = ["transcribe", str(search_start.CLIP)]
+    code = (
+        "import json, sys; from speechrnn.cli.main import main; "
+        f"assert main({arguments!r}) == 0; print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=FOLDER.parent
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "speechrnn.decoding.greedy" in loaded
+    assert not {"numba", "llvmlite", "speechrnn.decoding.beam_kernel"} & set(loaded)

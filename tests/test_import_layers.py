@@ -34,7 +34,7 @@ ROOMS["__main__"] = ({"cli"}, set())
 ROOMS["__init__"] = ({"errors", "decoding", "runtime"}, set())
 LOCAL_IMPORTS_IN = {"cli", "__init__"}  # the only rooms that may import inside functions
 
-HEAVY = ("torch", "torchaudio", "pytorch_lightning", "lhotse", "librosa", "onnx", "jsonargparse")
+HEAVY = ("torch", "torchaudio", "pytorch_lightning", "lhotse", "librosa", "onnx", "jsonargparse", "numba")
 ENGINE = ("onnxruntime", "numpy", "soundfile", "soxr")
 
 

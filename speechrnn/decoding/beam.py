@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechrnn.decoding.greedy import check_emissions
 from speechrnn.decoding.hypothesis import Hypothesis
-from speechrnn.decoding.search_space import SearchSpace, compiled, make_search_space
+from speechrnn.decoding.search_space import SearchSpace, beam_kernel, make_search_space
 from speechrnn.decoding.word_list import WordList
 from speechrnn.errors import ConfigError
 from speechrnn.lm.ngram import NgramModel
@@ -39,7 +39,7 @@ class BeamConfig:
     beta: float = 0.0
     """Added for each word (for each token, with a language model over tokens)."""
     unknown_score: float = -5.0
-    """Added for a word that the language model does not know."""
+    """Added for a word that neither language model nor lexicon knows, or that is not spelled in its usual tokens."""
 
     def __post_init__(self) -> None:
         """Check every range.
@@ -126,7 +126,7 @@ class BeamStream:
     """One utterance on its way through the search; its answer does not depend on how it was cut."""
 
     def __init__(self, decoder: BeamDecoder, name: str) -> None:
-        self.kernel = compiled()
+        self.kernel = beam_kernel()
         self.decoder = decoder
         self.name = name
         self.num_frames = 0

@@ -1,6 +1,5 @@
 """What a beam search may say and what it is worth: language model, lexicon, phrases and hot words."""
 
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from speechrnn.decoding.hot_words import make_hot_words
 from speechrnn.decoding.lexicon import Automaton, checked_words, lay_out, look_ahead, make_trie
 from speechrnn.decoding.word_list import WordList, read_lines
 from speechrnn.errors import ConfigError
+from speechrnn.lm.compiled import import_compiled
 from speechrnn.lm.ngram import ARRAYS, SPACE, NgramModel
 from speechrnn.text import SEPARATOR, WORD_BOUNDARY, Vocabulary
 
@@ -64,7 +64,7 @@ def make_search_space(
     hot_words: Mapping[str, float] | None,
 ) -> SearchSpace:
     """Lay out what ``BeamDecoder`` was given; errors as its constructor's."""
-    kernel = compiled()
+    kernel = beam_kernel()
     if vocabulary.blank is None:
         raise ConfigError("labels cannot be decoded with CTC: their vocabulary has no blank")
     check_company(lm, lexicon, phrases)
@@ -72,7 +72,8 @@ def make_search_space(
         lm = None
     over_tokens = lm is not None and lm.unit == "character"
     token_words = match_tokens(vocabulary, lm) if lm is not None and over_tokens else {}
-    words = choose_words(vocabulary, None if over_tokens else lm, lexicon, phrases, counted=config.beta != 0)
+    counted = config.beta != 0 and not over_tokens  # then it is tokens that count
+    words = choose_words(vocabulary, None if over_tokens else lm, lexicon, phrases, counted=counted)
     if words.closed and not words.separated:
         config = exhaustive(config, words.automaton, len(vocabulary))
     return SearchSpace(
@@ -87,18 +88,9 @@ def make_search_space(
     )
 
 
-def compiled() -> ModuleType:
-    """Import the compiled search at its first use: greedy decoding must not take Numba.
-
-    Raises:
-        ConfigError: If Numba is not installed.
-    """
-    try:
-        return importlib.import_module("speechrnn.decoding.beam_kernel")
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        raise ConfigError('a beam search needs Numba; pip install "speechrnn[lm]"') from None
+def beam_kernel() -> ModuleType:
+    """Import the compiled search; errors as ``import_compiled``: greedy decoding must not take Numba."""
+    return import_compiled("speechrnn.decoding.beam_kernel")
 
 
 def check_company(lm: NgramModel | None, lexicon: WordList | None, phrases: WordList | None) -> None:

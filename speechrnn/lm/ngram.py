@@ -1,6 +1,5 @@
 """A back-off n-gram model as a trie in flat arrays, which walks from context to context word by word."""
 
-import importlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError
+from speechrnn.lm.compiled import import_compiled
 
 LmUnit = Literal["word", "character"]
 LM_UNITS = ("word", "character")
@@ -125,7 +125,7 @@ class NgramModel:
 
     def begin_state(self) -> int:
         """Return the state at the begin of a sentence, after <s>."""
-        state: int = compiled().minimize_state(
+        state: int = scoring().minimize_state(
             self.backoffs, self.first_child, self.suffixes, self.begin_of_sentence + 1
         )
         return state
@@ -147,7 +147,7 @@ class NgramModel:
             raise ConfigError(f"word_id must be in [0, {len(self.vocabulary)}), got {word_id}")
         if not 0 <= state < len(self.words):
             raise ConfigError(f"state must be in [0, {len(self.words)}), got {state}")
-        log_prob, next_state = compiled().score_word(*self.arrays, state, word_id)
+        log_prob, next_state = scoring().score_word(*self.arrays, state, word_id)
         return log_prob, next_state
 
     def score_sentence(self, words: Sequence[str]) -> NDArray[np.float64]:
@@ -167,16 +167,12 @@ class NgramModel:
 
     def score_ids(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
         """Score sentences, each closed by the id of </s>: a natural log for every id."""
-        scores: NDArray[np.float64] = compiled().score_sentences(
+        scores: NDArray[np.float64] = scoring().score_sentences(
             *self.arrays, self.begin_state(), self.end_of_sentence, ids
         )
         return scores
 
 
-def compiled() -> ModuleType:
-    """Import the compiled arithmetic at its first use: reading a model must not take Numba.
-
-    Raises:
-        ConfigError: If Numba is not installed.
-    """
-    return importlib.import_module("speechrnn.lm.scoring")
+def scoring() -> ModuleType:
+    """Import the compiled arithmetic; errors as ``import_compiled``: reading a model must not take Numba."""
+    return import_compiled("speechrnn.lm.scoring")

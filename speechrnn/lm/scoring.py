@@ -3,16 +3,8 @@
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-
-from speechrnn.errors import ConfigError
-
-try:
-    from numba import njit
-except ModuleNotFoundError as error:
-    if error.name != "numba":
-        raise
-    raise ConfigError('scoring with a language model needs Numba; pip install "speechrnn[lm]"') from None
 
 
 @njit(cache=True)
