@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import soundfile
 import torch
 from networks import CHARACTERS, LABELS, SMALL_ENCODER, SMALL_FEATURES, noise
@@ -48,20 +47,3 @@ def make_task(*, labels: bool = False, features: dict[str, Any] | None = None, *
 def make_data(root: Path, **options: Any) -> SpeechDataModule:
     defaults: dict[str, Any] = {"sample_rate": 8000, "max_batch_s": 2.0, "num_workers": 0, "num_buckets": 3}
     return SpeechDataModule(str(root), **(defaults | options))
-
-
-def make_trainer(root: Path, **options: Any) -> pl.Trainer:
-    defaults: dict[str, Any] = {
-        "default_root_dir": root,
-        "max_epochs": 3,
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "use_distributed_sampler": False,
-        "reload_dataloaders_every_n_epochs": 1,
-        "num_sanity_val_steps": 0,
-        "gradient_clip_val": 1.0,
-    }
-    return pl.Trainer(**(defaults | options))

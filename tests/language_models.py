@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
 from speechrnn.nn.checkpoint import checkpoint_entry
@@ -58,20 +57,3 @@ def make_language_task(*, lr: float = 0.01, **network: Any) -> LanguageModelTask
     torch.manual_seed(0)
     optimization = OptimizationConfig(lr=lr, weight_decay=0.0)
     return LanguageModelTask(LanguageNetworkConfig(**(SMALL_NETWORK | network)), optimization)
-
-
-def make_text_trainer(root: Path, **options: Any) -> pl.Trainer:
-    defaults: dict[str, Any] = {
-        "default_root_dir": root,
-        "max_epochs": 3,
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "use_distributed_sampler": False,
-        "reload_dataloaders_every_n_epochs": 1,
-        "num_sanity_val_steps": 0,
-        "gradient_clip_val": 1.0,
-    }
-    return pl.Trainer(**(defaults | options))

@@ -20,7 +20,7 @@ an4_task = importlib.import_module("an4_task")
 decoders = importlib.import_module("decoders")
 sys.path.remove(str(FOLDER))
 
-VOCABULARY = Vocabulary(("a", "b", "c", " "))
+VOCABULARY = Vocabulary(("a", "b", "c", " "), "character", ("collapse_spaces",))
 TEXT = ["ab ba c", "ab c", "c ba", "abba c ab", "cab ab", "c c ab", "ba abba"]
 
 

@@ -152,9 +152,11 @@ def test_a_file_that_differs_from_torch_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="m.onnx: cannot be written: No such file or directory"):
-        export_model(make_model(), tmp_path / "missing" / "m.onnx")
+def test_a_folder_that_is_not_there_is_made_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
+    assert export_model(make_model(), tmp_path / "new" / "m.onnx").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelFileError, match=r"m\.onnx: cannot be written: (Not a directory|File exists)"):
+        export_model(make_model(), tmp_path / "file" / "m.onnx")
 
 
 def write_checkpoint(path: Path) -> SpeechModel:

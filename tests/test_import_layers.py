@@ -15,12 +15,13 @@ STANDARD = sys.stdlib_module_names
 # For each room, in the order of the data: which rooms and which packages it may import.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
+    "new_file": ({"errors"}, set()),
     "audio": ({"errors"}, {"numpy", "soundfile", "soxr"}),
     "text": ({"errors"}, {"numpy"}),
     "metrics": ({"errors"}, {"numpy"}),
     "manifest": ({"errors"}, {"numpy"}),
 }
-ROOMS["lm"] = ({"errors", "text", "manifest"}, {"numpy", "numba"})
+ROOMS["lm"] = ({"errors", "new_file", "text", "manifest"}, {"numpy", "numba"})
 ROOMS["decoding"] = (set(ROOMS), {"numpy", "numba"})
 ROOMS["runtime"] = (set(ROOMS), {"numpy", "onnxruntime"})
 ROOMS["nn"] = (set(ROOMS), {"numpy", "onnxruntime", "torch", "torchaudio", "onnx"})

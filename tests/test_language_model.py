@@ -21,11 +21,11 @@ from language_models import (
     make_language_model,
     make_language_task,
     make_text_data,
-    make_text_trainer,
     write_language_checkpoint,
     write_texts,
 )
 from networks import make_config, make_model
+from trainers import Stop, make_trainer
 
 from speechrnn.cli.main import main
 from speechrnn.errors import CheckpointError, ConfigError, ManifestError
@@ -329,9 +329,9 @@ def test_the_validation_perplexity_is_that_of_the_whole_text_however_it_is_cut(
     cell: str, texts: Path, tmp_path: Path
 ) -> None:
     task = make_language_task(cell=cell)
-    make_text_trainer(tmp_path).fit(task, datamodule=make_text_data(texts))
+    make_trainer(tmp_path).fit(task, datamodule=make_text_data(texts))
     found = [
-        make_text_trainer(tmp_path).validate(task, make_text_data(texts, bptt_steps=steps), verbose=False)[0]
+        make_trainer(tmp_path).validate(task, make_text_data(texts, bptt_steps=steps), verbose=False)[0]
         for steps in (1, 2, 5, 100)
     ]
     by_hand = perplexity_by_hand(task, SENTENCES)
@@ -348,9 +348,9 @@ def test_the_test_says_perplexity_bits_and_unknown_characters(
     (tmp_path / "test.txt").write_text("abz\n", encoding="utf-8")
     task = make_language_task()
     data = make_text_data(tmp_path, unit="character")
-    make_text_trainer(tmp_path, max_epochs=1).fit(task, datamodule=data)
+    make_trainer(tmp_path, max_epochs=1).fit(task, datamodule=data)
     with caplog.at_level(logging.WARNING, "speechrnn"):
-        [logged] = make_text_trainer(tmp_path).test(task, data, verbose=False)
+        [logged] = make_trainer(tmp_path).test(task, data, verbose=False)
     bits = math.log2(logged["test/perplexity"])
     assert logged["test/bits_per_character"] == pytest.approx(bits, rel=1e-5)
     assert logged["test/unknown_share"] == 0.25  # a, b, z and the end
@@ -371,27 +371,14 @@ def test_a_small_text_is_learnt_by_heart(cell: str, texts: Path, tmp_path: Path)
     # In this order each word is known from those before it, across ends of sentences and of steps.
     task = make_language_task(lr=0.03, cell=cell, hidden_size=32, embedding_size=32, num_layers=1)
     data = make_text_data(texts, batch_size=1, bptt_steps=8, shuffle=False)
-    trainer = make_text_trainer(tmp_path, max_epochs=60)
+    trainer = make_trainer(tmp_path, max_epochs=60)
     trainer.fit(task, datamodule=data)
     assert trainer.callback_metrics["val/perplexity"] < 1.1
 
 
-class Stop(pl.Callback):
-    """Save a checkpoint after a number of steps, or interrupt there."""
-
-    def __init__(self, step: int, save_to: Path | None = None) -> None:
-        self.step, self.save_to = step, save_to
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        if trainer.global_step == self.step:
-            if self.save_to is None:
-                raise KeyboardInterrupt
-            trainer.save_checkpoint(self.save_to)
-
-
 def fit(texts: Path, root: Path, *, ckpt_path: Path | None = None, **options: Any) -> dict[str, torch.Tensor]:
     task = make_language_task(cell="lstm")
-    trainer = make_text_trainer(root, **options)
+    trainer = make_trainer(root, **options)
     trainer.fit(task, datamodule=make_text_data(texts), ckpt_path=ckpt_path, weights_only=True)
     return {name: value.clone() for name, value in task.model.state_dict().items()}
 
@@ -421,7 +408,7 @@ def test_a_checkpoint_is_tested_with_its_own_vocabulary_and_without_the_training
     fit(texts, tmp_path, max_epochs=1, callbacks=[Stop(2, tmp_path / "k.ckpt")])
     (tmp_path / "test.txt").write_text("one two go\n", encoding="utf-8")
     task = make_language_task(cell="lstm")
-    trainer = make_text_trainer(tmp_path)
+    trainer = make_trainer(tmp_path)
     [logged] = trainer.test(
         task, make_text_data(tmp_path), ckpt_path=tmp_path / "k.ckpt", weights_only=True, verbose=False
     )
@@ -430,7 +417,7 @@ def test_a_checkpoint_is_tested_with_its_own_vocabulary_and_without_the_training
 
 def test_without_a_checkpoint_there_is_nothing_to_test(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no model to measure; name one with --ckpt_path best"):
-        make_text_trainer(tmp_path).test(make_language_task(), make_text_data(texts), verbose=False)
+        make_trainer(tmp_path).test(make_language_task(), make_text_data(texts), verbose=False)
 
 
 def test_the_checkpoint_of_another_task_is_refused(texts: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 import pytorch_lightning as pl
 import soundfile
 import torch
-from corpora import make_data, make_task, make_trainer, write_corpus
+from corpora import make_data, make_task, write_corpus
 from networks import noise
+from trainers import Stop, assert_same_weights, make_trainer, weights
 
 from speechrnn.cli.main import main
 from speechrnn.errors import ManifestError, TextError
@@ -55,28 +56,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("labelled"), labels=True)
-
-
-class Stop(pl.Callback):
-    """Interrupt training after a number of steps, or save a checkpoint there."""
-
-    def __init__(self, step: int, save_to: Path | None = None) -> None:
-        self.step, self.save_to = step, save_to
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        if trainer.global_step == self.step:
-            if self.save_to is None:
-                raise KeyboardInterrupt
-            trainer.save_checkpoint(self.save_to)
-
-
-def weights(task: Any) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in task.model.state_dict().items()}
-
-
-def assert_same_weights(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
-    for name, value in ours.items():
-        assert torch.equal(value, theirs[name]), name
 
 
 def fit(corpus: Path, root: Path, *, ckpt_path: Path | None = None, **options: Any) -> Any:

@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from speechrnn.errors import SpeechRNNError
 from speechrnn.evaluation import evaluate, render_listing, render_summary
 from speechrnn.evaluation.report import MOST_UTTERANCES
 from speechrnn.manifest import read_manifest
+from speechrnn.new_file import new_file
 
 WIDEST = 120
 
@@ -61,10 +60,5 @@ def write_json(values: dict[str, Any], path: Path) -> None:
     Raises:
         SpeechRNNError: If it cannot be written.
     """
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            partial = Path(folder) / path.name
-            partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-            os.replace(partial, path)
-    except OSError as error:
-        raise SpeechRNNError(f"{path}: cannot be written: {error.strerror}") from error
+    with new_file(path, overwrite=True, error=SpeechRNNError) as partial:
+        partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -8,8 +8,8 @@ from speechrnn.cli.lm_text import add_text_arguments, read_texts
 from speechrnn.errors import TextError
 from speechrnn.lm import estimate_model, write_lm
 from speechrnn.lm.files import check_name
-from speechrnn.lm.new_file import refuse_existing
 from speechrnn.lm.ngram import LM_UNITS
+from speechrnn.new_file import refuse_existing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

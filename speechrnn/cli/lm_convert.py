@@ -6,7 +6,7 @@ from pathlib import Path
 from speechrnn.cli.console import stages
 from speechrnn.lm import read_lm, write_lm
 from speechrnn.lm.files import check_name
-from speechrnn.lm.new_file import refuse_existing
+from speechrnn.new_file import refuse_existing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

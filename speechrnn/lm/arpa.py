@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ModelFileError
-from speechrnn.lm.new_file import new_file
 from speechrnn.lm.ngram import BEGIN_OF_SENTENCE, END_OF_SENTENCE, LM_UNITS, UNKNOWN, LmUnit, NgramModel
 from speechrnn.lm.trie import Level, build_model
+from speechrnn.new_file import new_file
 
 OnProgress = Callable[[int, int], None]
 """Called now and then with how much is done, and of how much."""

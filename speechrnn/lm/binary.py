@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.lm.arpa import OnProgress, ignore_progress
-from speechrnn.lm.new_file import new_file
 from speechrnn.lm.ngram import ARRAYS, NgramModel
+from speechrnn.new_file import new_file
 
 MAGIC = b"\x89speechrnn-lm\r\n\n"  # a transfer as text would change it
 VERSION = 1

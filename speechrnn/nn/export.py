@@ -7,8 +7,6 @@ recurrent operators, which honour each utterance's length.
 
 import copy
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from speechrnn.errors import ModelFileError
+from speechrnn.new_file import new_file
 from speechrnn.nn.checkpoint import load_checkpoint
 from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.encoder import KERNEL_SIZE
@@ -131,28 +130,10 @@ def save_checked(proto: onnx.ModelProto, path: Path, check: Callable[[Path], Non
     Raises:
         ModelFileError: If it cannot be written; and whatever ``check`` raises.
     """
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-        os.close(handle)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        onnx.save(proto, temporary)
-        check(Path(temporary))
-        os.chmod(temporary, 0o666 & ~current_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with new_file(path, overwrite=True) as partial:
+        onnx.save(proto, partial)
+        check(partial)
     return path
-
-
-def current_umask() -> int:
-    """Tell the process's umask, which can only be read by setting it."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 def round_to_half(model: torch.nn.Module) -> None:

@@ -14,8 +14,7 @@ from speechrnn.errors import ConfigError, ModelFileError, SpeechRNNError
 from speechrnn.runtime.model_file import (
     CARD_KEY,
     CONFIG_KEY,
-    FORMAT_VERSION,
-    VERSION_KEY,
+    check_version,
     open_session,
     read_metadata,
     reason_of,
@@ -278,16 +277,7 @@ def read_language_info(path: Path, metadata: Mapping[str, str]) -> LanguageModel
     Raises:
         ModelFileError: If the file is not a language model of speechrnn, of another format version, or damaged.
     """
-    version = metadata.get(VERSION_KEY)
-    if version is None:
-        raise ModelFileError(
-            f"{path}: an ONNX file, but not one that speechrnn wrote; make one with `speechrnn export`"
-        )
-    if version != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: model file format {version}, this speechrnn reads format {FORMAT_VERSION}; "
-            "use the speechrnn that wrote it, or export the model again"
-        )
+    version = check_version(path, metadata)
     task = task_of(metadata)
     if task is not None and task != LANGUAGE_MODEL_TASK:
         raise ModelFileError(f"{path}: not a language model but one that hears (task {task})")

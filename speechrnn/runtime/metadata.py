@@ -4,12 +4,11 @@ An ONNX file is one protobuf message, ``ModelProto``, a sequence of (tag, value)
 ``metadata_props``, comes once for each key (onnx.proto, ``StringStringEntryProto``).
 """
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from speechrnn.errors import ModelFileError
+from speechrnn.new_file import new_file
 
 METADATA_PROPS = 14
 KEY, VALUE = 1, 2
@@ -27,16 +26,15 @@ def write_metadata(path: Path, properties: Mapping[str, str]) -> None:
         ModelFileError: If the file cannot be read or written, or is no ONNX file.
     """
     try:
-        edited = with_metadata(path.read_bytes(), properties)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            partial = Path(folder) / path.name
-            partial.write_bytes(edited)
-            partial.chmod(path.stat().st_mode)
-            os.replace(partial, path)
+        content = path.read_bytes()
+        edited = with_metadata(content, properties)
     except (ValueError, IndexError) as error:
         raise ModelFileError(f"{path}: not a whole ONNX file") from error
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    with new_file(path, overwrite=True) as partial:
+        partial.write_bytes(edited)
+        partial.chmod(path.stat().st_mode)
 
 
 def with_metadata(model: bytes, properties: Mapping[str, str]) -> bytes:

@@ -223,6 +223,19 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
     Raises:
         ModelFileError: If the file is not one of speechrnn, of another format version, or damaged.
     """
+    version = check_version(path, metadata)
+    try:
+        return parse_info(path, version, metadata)
+    except ModelFileError:
+        raise
+    except KeyError as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error} is missing") from error
+    except (SpeechRNNError, ValueError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error}") from error
+
+
+def check_version(path: Path, metadata: Mapping[str, str]) -> str:
+    """Return the format version of a file; a ``ModelFileError`` if it is another's, or not ours."""
     version = metadata.get(VERSION_KEY)
     if version is None:
         raise ModelFileError(
@@ -233,14 +246,7 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
             f"{path}: model file format {version}, this speechrnn reads format {FORMAT_VERSION}; "
             "use the speechrnn that wrote it, or export the model again"
         )
-    try:
-        return parse_info(path, version, metadata)
-    except ModelFileError:
-        raise
-    except KeyError as error:
-        raise ModelFileError(f"{path}: damaged metadata: {error} is missing") from error
-    except (SpeechRNNError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path}: damaged metadata: {error}") from error
+    return version
 
 
 def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelInfo:

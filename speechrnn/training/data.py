@@ -1,7 +1,6 @@
 """Lhotse manifests to padded batches."""
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from speechrnn.audio import load_audio
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.nn.config import require
+from speechrnn.training.progress import epoch_progress, read_progress
 
 
 class SpeechBatch(NamedTuple):
@@ -298,14 +298,8 @@ class SpeechDataModule(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, int]:
         """Tell how far the epoch has come, for the checkpoint."""
-        if self.trainer is None:
-            return dict(self.resumed)
-        # Processed, not completed: a batch is completed only after the callbacks that may save here.
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return {"epoch": self.trainer.current_epoch, "num_done": progress.processed}
+        return dict(self.resumed) if self.trainer is None else epoch_progress(self.trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember how far the epoch had come, for the next training loader."""
-        # Lightning looks for that knowledge in the loader, and warns when it is not there.
-        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-        self.resumed = {"epoch": state_dict["epoch"], "num_done": state_dict["num_done"]}
+        self.resumed = read_progress(state_dict)

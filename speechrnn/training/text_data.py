@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.lm.sentences import is_manifest, read_lines, read_transcripts
 from speechrnn.nn.config import require
 from speechrnn.text import UNKNOWN, SentenceCoder, Vocabulary
+from speechrnn.training.progress import epoch_progress, read_progress
 
 Tokens = NDArray[np.int64]
 IGNORED = -100  # target of padding, as torch's losses have it
@@ -314,14 +314,8 @@ class TextDataModule(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, int]:
         """Tell how far the epoch has come, for the checkpoint."""
-        if self.trainer is None:
-            return dict(self.resumed)
-        # Processed, not completed: a batch is completed only after the callbacks that may save here.
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return {"epoch": self.trainer.current_epoch, "num_done": progress.processed}
+        return dict(self.resumed) if self.trainer is None else epoch_progress(self.trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember how far the epoch had come, for the next training loader."""
-        # Lightning looks for that knowledge in the loader, and warns when it is not there.
-        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-        self.resumed = {"epoch": state_dict["epoch"], "num_done": state_dict["num_done"]}
+        self.resumed = read_progress(state_dict)
