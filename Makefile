@@ -66,7 +66,14 @@ format: .venv/dev ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/dev ## measure the speed ratios of benchmarks/
+.venv/bench: .venv/dev
+	@echo "== installing the decoders to compare with"
+	@$(UV) --editable '.[train,dev,bench]'
+	@$(UV) --no-deps pyctcdecode
+	@$(UV) kenlm || echo "kenlm cannot be compiled here (it takes cmake and a C++ compiler); going on without"
+	@touch $@
+
+bench: .venv/bench ## measure the ratios of benchmarks/, those of decoding if exp/an4/data is there
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## remove .venv and what tools left; experiments in exp/ stay

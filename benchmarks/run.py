@@ -3,6 +3,7 @@
 Example:
     python benchmarks/run.py                           # all of them, to the file too
     python benchmarks/run.py training_step --repeats 3  # one of them, printed only
+    python benchmarks/run.py decoding --an4 exp/an4/data
 """
 
 import argparse
@@ -10,35 +11,105 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import an4_task
 import cold_start
+import decoders
+import decoding
+import decoding_errors
+import decoding_memory
 import onnxruntime
+import search_start
 import torch
 import training_step
 import transcription
-from timing import Comparison, table
+from timing import table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-BENCHMARKS: Mapping[str, tuple[str, int, Callable[..., Iterable[Comparison]]]] = {
-    "training_step": (
-        "Training step: forward and backward of the recurrent stack",
-        training_step.REPEATS,
-        training_step.measure,
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What is measured, and how it is told."""
+
+    title: str
+    measure: Callable[..., Any]
+    """Takes ``repeats``, and ``an4`` if it needs AN4; returns what ``table`` takes."""
+    repeats: int | None = None
+    """Rounds that count; None if there are no rounds."""
+    table: Callable[[Any], Iterator[str]] = table
+    """Writes it as lines of Markdown."""
+    needs_an4: bool = False
+    missing: Callable[[], list[str]] = list
+    """Names what else is not there, each with the way to get it."""
+
+
+DECODING = f"Decoding AN4's test set with its 3-gram, a beam of {decoders.BEAM_SIZE}"
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "training_step": Benchmark(
+        title="Training step: forward and backward of the recurrent stack",
+        measure=training_step.measure,
+        repeats=training_step.REPEATS,
     ),
-    "transcription": (
-        "Transcription: the AN4 recipe's network on short clips, audio already read",
-        transcription.REPEATS,
-        transcription.measure,
+    "transcription": Benchmark(
+        title="Transcription: the AN4 recipe's network on short clips, audio already read",
+        measure=transcription.measure,
+        repeats=transcription.REPEATS,
     ),
-    "cold_start": ("Cold start: a whole process", cold_start.REPEATS, cold_start.measure),
+    "cold_start": Benchmark(
+        title="Cold start: a whole process", measure=cold_start.measure, repeats=cold_start.REPEATS
+    ),
+    "search_start": Benchmark(
+        title="Start of the beam search: compiling, once on a machine",
+        measure=search_start.measure,
+        repeats=search_start.REPEATS,
+    ),
+    "decoding_flashlight": Benchmark(
+        title=f"{DECODING}, words of a lexicon: the time of flashlight's search and ours, one thread",
+        measure=decoding.measure_flashlight,
+        repeats=decoding.REPEATS,
+        needs_an4=True,
+        missing=partial(decoders.missing_packages, "flashlight"),
+    ),
+    "decoding_pyctcdecode": Benchmark(
+        title=f"{DECODING}, any words: the time of pyctcdecode's search and ours, one thread",
+        measure=decoding.measure_pyctcdecode,
+        repeats=decoding.REPEATS,
+        needs_an4=True,
+        missing=partial(decoders.missing_packages, "pyctcdecode"),
+    ),
+    "decoding_pruning": Benchmark(
+        title=f"{DECODING}: what our search gains by pruning, one thread",
+        measure=decoding.measure_pruning,
+        repeats=decoding.REPEATS,
+        needs_an4=True,
+    ),
+    "decoding_errors": Benchmark(
+        title=f"{DECODING}: word errors",
+        measure=decoding_errors.measure,
+        table=decoding_errors.table,
+        needs_an4=True,
+    ),
+    "decoding_memory": Benchmark(
+        title=f"{DECODING}: memory for hours of it in one piece",
+        measure=decoding_memory.measure,
+        table=decoding_memory.table,
+        needs_an4=True,
+        missing=decoding_memory.missing_status,
+    ),
 }
 INTRODUCTION = """\
 # Benchmarks
 
 Written by `make bench`. A and B are timed in turn (A B A B …) after a warm-up round, so that whatever else
 the machine does slows both; times are medians, `A / B` is their ratio, and beside it stand the smallest and
-the largest ratio of a pair. Before it is timed, each network is checked to compute what torch's does.
+the largest ratio of a pair. Before it is timed, each network is checked to compute what torch's does, and the
+beam search to find what flashlight's does. All decoders have the weights that the model names
+(`speechrnn info an4`) and read one 3-gram of the training transcripts.
 """
 
 
@@ -48,12 +119,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         "names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all if none"
     )
     parser.add_argument("--repeats", type=positive, metavar="N", help="rounds that count, of each")
+    parser.add_argument(
+        "--an4",
+        type=Path,
+        default=an4_task.DEFAULT_FOLDER,
+        metavar="DIR",
+        help="what recipes/an4/prepare.py wrote; without it, decoding is skipped (default: exp/an4/data)",
+    )
     args = parser.parse_args(argv)
     for name in args.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     lines = [INTRODUCTION]
-    for line in report(args.names or BENCHMARKS, args.repeats):
+    for line in report(args.names or BENCHMARKS, args.repeats, args.an4):
         print(line, flush=True)
         lines.append(line)
     if not args.names:
@@ -68,7 +146,7 @@ def positive(text: str) -> int:
     return number
 
 
-def report(names: Iterable[str], repeats: int | None) -> Iterator[str]:
+def report(names: Iterable[str], repeats: int | None, an4: Path) -> Iterator[str]:
     """Run benchmarks and write what comes out, line by line."""
     yield f"- CPU: {cpu_model()}, {os.cpu_count()} logical cores"
     yield (
@@ -77,11 +155,21 @@ def report(names: Iterable[str], repeats: int | None) -> Iterator[str]:
     )
     yield f"- threads of torch and of ONNX Runtime: {torch.get_num_threads()}"
     for name in names:
-        title, default, measure = BENCHMARKS[name]
-        num_rounds = repeats or default
-        yield from ("", f"## {title}", "")
-        yield from table(measure(repeats=num_rounds))
-        yield from ("", f"`{name}`, rounds: {num_rounds}")
+        yield from ("", f"## {BENCHMARKS[name].title}", "")
+        yield from run_benchmark(name, repeats, an4)
+
+
+def run_benchmark(name: str, repeats: int | None, an4: Path) -> Iterator[str]:
+    """Run one benchmark, or say what it lacks."""
+    benchmark = BENCHMARKS[name]
+    missing = benchmark.missing() + (an4_task.missing_an4(an4) if benchmark.needs_an4 else [])
+    if missing:
+        yield f"`{name}` skipped; it lacks: {'; '.join(missing)}"
+        return
+    num_rounds = (repeats or benchmark.repeats) if benchmark.repeats else None
+    options = {"an4": an4} if benchmark.needs_an4 else {}
+    yield from benchmark.table(benchmark.measure(repeats=num_rounds, **options))
+    yield from ("", f"`{name}`" if num_rounds is None else f"`{name}`, rounds: {num_rounds}")
 
 
 def cpu_model() -> str:

@@ -44,7 +44,9 @@ class FakeTime:
         return self.now
 
 
-def time_two(a: list[float], b: list[float], *, repeats: int, warm_ups: int = 1) -> tuple[dict, list[str]]:
+def time_two(
+    a: list[float], b: list[float], *, repeats: int, warm_ups: int = 1
+) -> tuple[dict[str, list[float]], list[str]]:
     fake = FakeTime()
     first, second = iter(a), iter(b)
     works = {"a": lambda: fake.work("a", first), "b": lambda: fake.work("b", second)}

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from speechrnn.lm.scoring import score_word
 
+# Numba counts references to every array of every tuple that a function is given, atomically: two thirds of the
+# whole time, where functions are this small. Those that make no arrays can do without.
+without_counting = njit(cache=True, _nrt=False)
+
 NONE = -1
 UNKNOWN_WORD = -1  # the lexicon node of a partial word that no word of the lexicon begins with
 STAYS_IN_BLANK, STAYS_IN_TOKEN = -1, -2  # in place of the token that a candidate appends
@@ -164,6 +168,8 @@ class Options(NamedTuple):
     """Token between words; NONE if none is."""
     has_lm: bool
     has_lexicon: bool
+    words_begin: bool
+    """Whether tokens begin words."""
     closed: bool
     """Whether words outside the lexicon are impossible."""
     may_be_empty: bool
@@ -177,7 +183,7 @@ class Options(NamedTuple):
     unknown_score: float
 
 
-@njit(cache=True)
+@without_counting
 def merge(first: float, second: float, sums: bool) -> float:
     """Join two log probabilities: their sum, or the greater."""
     high, low = (first, second) if first > second else (second, first)
@@ -186,7 +192,7 @@ def merge(first: float, second: float, sums: bool) -> float:
     return float(high + np.log1p(np.exp(low - high)))
 
 
-@njit(cache=True)
+@without_counting
 def follow(lexicon: Any, node: int, token: int) -> int:
     """Find the node to which a token leads, or NONE."""
     arcs = lexicon.arcs
@@ -201,13 +207,13 @@ def follow(lexicon: Any, node: int, token: int) -> int:
     return arcs[low].target if low < end and arcs[low].token == token else NONE
 
 
-@njit(cache=True)
+@without_counting
 def lm_step(lm: Any, state: int, word: int) -> tuple[float, int]:
     """Score a word after a state."""
     return score_word(lm.words, lm.log_probs, lm.backoffs, lm.first_child, lm.suffixes, state, word)
 
 
-@njit(cache=True)
+@without_counting
 def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
     """End the unfinished word of a prefix, in place; False if it may not end here."""
     word = lexicon.nodes[prefix.lexicon].word if prefix.lexicon != UNKNOWN_WORD else NONE
@@ -225,7 +231,7 @@ def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
     return True
 
 
-@njit(cache=True)
+@without_counting
 def unfinished(node: int, lexicon: Any, options: Any) -> float:
     """Score of a word still being spelled: its best possible end, so that it competes with finished ones."""
     if not options.has_lexicon or node == 0:
@@ -235,7 +241,7 @@ def unfinished(node: int, lexicon: Any, options: Any) -> float:
     return float(options.alpha * lexicon.nodes[node].ahead)
 
 
-@njit(cache=True)
+@without_counting
 def highest_gain(prefix: Any, lexicon: Any, hot: Any, options: Any) -> float:
     """Bound what any token may add to a prefix's bonus.
 
@@ -246,7 +252,7 @@ def highest_gain(prefix: Any, lexicon: Any, hot: Any, options: Any) -> float:
     return float(gain + hot.highest_gain[prefix.hot] if options.has_hot_words else gain)
 
 
-@njit(cache=True)
+@without_counting
 def append_token(prefix: Any, token: int, lm: Any, lexicon: Any, hot: Any, tokens: Any, options: Any) -> bool:
     """Append a token to a prefix, in place but for its tree node; False if it may not follow."""
     if options.has_hot_words:
@@ -290,14 +296,14 @@ def select_tokens(row: Any, options: Any, chosen: Any) -> int:
     return count
 
 
-@njit(cache=True)
+@without_counting
 def is_last(beam: Any, r: int, token: int, tree: Any) -> bool:
     """Tell whether a prefix ends in a token: then only a blank in between makes the same token a second one."""
     node = beam.prefixes[r].node
     return bool(node != 0 and tree.prefixes[node].token == token)
 
 
-@njit(cache=True)
+@without_counting
 def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any, options: Any) -> None:
     """Compute what the prefixes alive are worth after the frame, as they are."""
     for r in range(size):
@@ -320,7 +326,7 @@ def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any
             after.score[r, 1] = merge(after.score[r, 1], before + row[token], options.sums)
 
 
-@njit(cache=True)
+@without_counting
 def forget_rows(beam: Any, size: int, tree: Any, row_of_node: Any, after: Any) -> None:
     """Undo what ``stay`` noted of who is alive."""
     for r in range(size):
@@ -330,7 +336,7 @@ def forget_rows(beam: Any, size: int, tree: Any, row_of_node: Any, after: Any) -
             after.child_row[after.parent_row[r], tree.prefixes[node].token] = NONE
 
 
-@njit(cache=True)
+@without_counting
 def offer_stays(beam: Any, size: int, after: Any, candidates: Any) -> int:
     """List the prefixes alive as candidates; returns how many there are."""
     count = 0
@@ -356,12 +362,40 @@ def lowest_useful(totals: Any, options: Any) -> float:
     return float(floor)
 
 
-@njit(cache=True)
+@without_counting
+def list_followers(
+    node: int, chosen: Any, is_chosen: Any, lexicon: Any, tokens: Any, options: Any, followers: Any
+) -> int:
+    """Put the chosen tokens that may follow a node of a closed lexicon into ``followers`` and count them.
+
+    They are the node's arcs, and behind an unfinished word what ends it: few, where most tokens lead nowhere.
+    """
+    count = 0
+    for arc in range(lexicon.nodes[node].first_arc, lexicon.nodes[node + 1].first_arc):
+        token = lexicon.arcs[arc].token
+        if token >= 0 and is_chosen[token]:
+            followers[count] = token
+            count += 1
+    if options.separator != NONE and is_chosen[options.separator]:
+        followers[count] = options.separator
+        count += 1
+    if node != 0 and lexicon.nodes[node].word != NONE and options.words_begin:
+        for token in chosen:
+            if tokens[token].begins_word:
+                followers[count] = token
+                count += 1
+    return count
+
+
+@without_counting
 def offer_extensions(
     beam: Any,
     size: int,
     row: Any,
     chosen: Any,
+    is_chosen: Any,
+    followers: Any,
+    floor: float,
     count: int,
     after: Any,
     candidates: Any,
@@ -373,7 +407,10 @@ def offer_extensions(
     options: Any,
 ) -> int:
     """List the prefixes with one token more as candidates; returns how many there are now."""
-    floor = lowest_useful(candidates.total[:count], options)
+    best_token = MINUS_INFINITY
+    for token in chosen:
+        is_chosen[token] = True
+        best_token = max(best_token, row[token])
     totals, rows, appended, prefixes = candidates
     child_row, either = after.child_row, after.either
     for r in range(size):
@@ -381,10 +418,14 @@ def offer_extensions(
         last = tree.prefixes[prefix.node].token if prefix.node else NONE
         after_blank, after_any = beam.endings[r, 0].score, either[r]
         needed = floor - prefix.bonus - highest_gain(prefix, lexicon, hot, options)
-        if after_any == MINUS_INFINITY:
+        if after_any == MINUS_INFINITY or after_any + best_token < needed:
             continue
-        for index in range(len(chosen)):
-            token = chosen[index]
+        tried, num_tried = chosen, len(chosen)
+        if options.closed:
+            tried = followers
+            num_tried = list_followers(prefix.lexicon, chosen, is_chosen, lexicon, tokens, options, followers)
+        for index in range(num_tried):
+            token = tried[index]
             acoustic = (after_blank if token == last else after_any) + row[token]
             if acoustic < needed or child_row[r, token] != NONE or acoustic == MINUS_INFINITY:
                 continue
@@ -395,15 +436,19 @@ def offer_extensions(
             if total >= floor:
                 totals[count], rows[count], appended[count] = total, r, token
                 count += 1
+                floor = max(floor, total - options.threshold)
+    for token in chosen:
+        is_chosen[token] = False
     return count
 
 
-@njit(cache=True)
+@without_counting
 def survive(
     beam: Any,
     row: Any,
     frame: int,
     count: int,
+    floor: float,
     after: Any,
     candidates: Any,
     target: Any,
@@ -411,8 +456,8 @@ def survive(
     options: Any,
 ) -> int:
     """Write the best candidates to the next beam; returns its size."""
-    floor = lowest_useful(candidates.total[:count], options)
-    after.new_row[:] = NONE
+    for r in range(len(after.new_row)):
+        after.new_row[r] = NONE
     size = 0
     num_kept = 0
     for c in range(count):
@@ -470,7 +515,8 @@ def advance(
         The new size, beam, and spare beam.
     """
     num_tokens = log_probs.shape[1]
-    chosen = np.empty(num_tokens, np.int32)
+    chosen, followers = np.empty(num_tokens, np.int32), np.empty(num_tokens + 1, np.int32)
+    is_chosen = np.zeros(num_tokens, np.bool_)
     row_of_node = np.full(len(tree.prefixes), NONE, np.int32)
     after, candidates = make_workspace(options.beam_size, num_tokens)
     for t in range(len(log_probs)):
@@ -483,6 +529,9 @@ def advance(
             size,
             row,
             chosen[:num_chosen],
+            is_chosen,
+            followers,
+            lowest_useful(candidates.total[:count], options),
             count,
             after,
             candidates,
@@ -494,7 +543,18 @@ def advance(
             options,
         )
         forget_rows(beam, size, tree, row_of_node, after)
-        size = survive(beam, row, first_frame + t, count, after, candidates, spare, tree, options)
+        size = survive(
+            beam,
+            row,
+            first_frame + t,
+            count,
+            lowest_useful(candidates.total[:count], options),
+            after,
+            candidates,
+            spare,
+            tree,
+            options,
+        )
         beam, spare = spare, beam
     return size, beam, spare
 
@@ -516,7 +576,7 @@ def make_workspace(beam_size: int, num_tokens: int) -> tuple[Any, Any]:
     return after, candidates
 
 
-@njit(cache=True)
+@without_counting
 def clear_ending(ending: Any) -> None:
     """Forget the paths of one kind."""
     ending.score = MINUS_INFINITY
@@ -526,13 +586,13 @@ def clear_ending(ending: Any) -> None:
     ending.end = NONE
 
 
-@njit(cache=True)
+@without_counting
 def better_ending(beam: Any, r: int) -> Any:
     """Choose the ending whose best path is the better."""
     return beam.endings[r, 0] if beam.endings[r, 0].best >= beam.endings[r, 1].best else beam.endings[r, 1]
 
 
-@njit(cache=True)
+@without_counting
 def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -> None:
     """Carry a prefix on through a blank."""
     source = better_ending(beam, r)
@@ -541,7 +601,7 @@ def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -
     target.peak, target.path, target.end = source.peak, source.path, source.end
 
 
-@njit(cache=True)
+@without_counting
 def stay_in_token(target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any) -> None:
     """Carry a prefix on through its last token, which may also begin only now."""
     token = tree.prefixes[beam.prefixes[r].node].token
@@ -558,13 +618,13 @@ def stay_in_token(target: Any, beam: Any, r: int, after: Any, row: Any, frame: i
     target.path, target.end = source.path, frame
 
 
-@njit(cache=True)
+@without_counting
 def begin_from(beam: Any, r: int, token: int, tree: Any) -> Any:
     """Choose the ending after which a token may begin."""
     return beam.endings[r, 0] if is_last(beam, r, token, tree) else better_ending(beam, r)
 
 
-@njit(cache=True)
+@without_counting
 def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: int, tree: Any) -> None:
     """Begin a token in this frame."""
     number = tree.size[1]
@@ -576,7 +636,7 @@ def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: in
     target.peak, target.path, target.end = log_prob, number, frame
 
 
-@njit(cache=True)
+@without_counting
 def child_of(tree: Any, parent: int, token: int) -> int:
     """Find a prefix with one token more, or add it: one that was dropped may come back to its own extensions."""
     prefixes = tree.prefixes
@@ -591,7 +651,7 @@ def child_of(tree: Any, parent: int, token: int) -> int:
     return int(number)
 
 
-@njit(cache=True)
+@without_counting
 def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
     """Write a prefix into the tree."""
     prefixes[number].parent, prefixes[number].token = parent, token
@@ -600,7 +660,7 @@ def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
     prefixes[parent].child = number
 
 
-@njit(cache=True)
+@without_counting
 def write_extended(
     target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any
 ) -> None:

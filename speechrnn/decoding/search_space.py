@@ -161,6 +161,7 @@ def make_options(
         separator=separator_of(vocabulary) if words.separated else -1,
         has_lm=lm is not None,
         has_lexicon=words is not ANYTHING,
+        words_begin=vocabulary.unit != "character",
         closed=words.closed,
         may_be_empty=words.separated,
         has_hot_words=has_hot_words,

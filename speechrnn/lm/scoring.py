@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def find_child(words: NDArray[np.int32], first_child: NDArray[np.int64], node: int, word: int) -> int:
     """Find the node of ``word`` among the children of ``node``; 0, the root, which is no child, if it lacks."""
     if node == 0:
@@ -23,7 +23,7 @@ def find_child(words: NDArray[np.int32], first_child: NDArray[np.int64], node: i
     return low if low < end and words[low] == word else 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def minimize_state(
     backoffs: NDArray[np.float32], first_child: NDArray[np.int64], suffixes: NDArray[np.int32], state: int
 ) -> int:
@@ -34,7 +34,7 @@ def minimize_state(
     return node  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def score_word(
     words: NDArray[np.int32],
     log_probs: NDArray[np.float32],
