@@ -361,10 +361,14 @@ def fused(
     words_of: Callable[[tuple[int, ...]], list[str]],
     lm: NgramModel,
     lexicon: Collection[str] = (),
+    tidy: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda tokens: tokens,
 ) -> dict[tuple[int, ...], float]:
     """Score every text by definition: all its paths, its words and their end, and beta for each of them."""
     scores, known = {}, {*lm.word_ids, *lexicon}
+    texts: dict[tuple[int, ...], list[tuple[float, tuple[int, ...]]]] = {}
     for tokens, paths in all_paths(frames).items():
+        texts.setdefault(tidy(tokens), []).extend(paths)
+    for tokens, paths in texts.items():
         words = words_of(tokens)
         unknown = sum(word not in known for word in words)
         score = float(np.logaddexp.reduce([p for p, _ in paths]))
@@ -373,14 +377,21 @@ def fused(
     return scores
 
 
+def tidy_separators(tokens: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave out separators at the begin and behind others, which make no other words."""
+    space = LETTERS.ids[" "]
+    return tuple(t for t, before in zip(tokens, (space, *tokens), strict=False) if not t == before == space)
+
+
 def check_fusion(
     frames: NDArray[Any],
     vocabulary: Vocabulary,
     lm: NgramModel,
     words_of: Callable[[tuple[int, ...]], list[str]],
     config: BeamConfig,
+    tidy: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda tokens: tokens,
 ) -> None:
-    expected = fused(frames, config, words_of, lm)
+    expected = fused(frames, config, words_of, lm, tidy=tidy)
     found = decode(frames, vocabulary, config, n_best=8, lm=lm)
     texts = {vocabulary.normalize(vocabulary.decode(tokens)) for tokens in expected}
     assert len(found) == min(8, len(texts))
@@ -397,7 +408,7 @@ def test_a_word_model_scores_every_text_as_its_definition_says(seed: int) -> Non
     lm = bigrams(("a", "ab", "bab", "aa"), "word", seed)
     config = BeamConfig(**UNLIMITED, alpha=0.7, beta=0.9, unknown_score=-1.5)
     frames = emissions(2 + seed % 5, len(LETTERS), seed)
-    check_fusion(frames, LETTERS, lm, lambda tokens: LETTERS.decode(tokens).split(), config)
+    check_fusion(frames, LETTERS, lm, lambda tokens: LETTERS.decode(tokens).split(), config, tidy_separators)
 
 
 def words_of_pieces(tokens: tuple[int, ...]) -> list[str]:
@@ -438,7 +449,9 @@ def test_a_lexicon_beside_a_word_model_leaves_its_words_and_their_scores(seed: i
     config = BeamConfig(**UNLIMITED, alpha=0.7, beta=0.9, unknown_score=-1.5)
     frames = emissions(5, len(LETTERS), seed)
     lexicon = {"a", "ab", "b"}  # b is <unk> to the model, but no unknown word
-    expected = fused(frames, config, lambda tokens: LETTERS.decode(tokens).split(), lm, lexicon)
+    expected = fused(
+        frames, config, lambda tokens: LETTERS.decode(tokens).split(), lm, lexicon, tidy_separators
+    )
     allowed = {t: score for t, score in expected.items() if set(LETTERS.decode(t).split()) <= lexicon}
     [best] = decode(frames, LETTERS, config, lm=lm, lexicon=sorted(lexicon))
     assert best.score == pytest.approx(max(allowed.values()), abs=1e-5)

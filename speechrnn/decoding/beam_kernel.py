@@ -165,7 +165,7 @@ class Options(NamedTuple):
     sums: bool
     blank: int
     separator: int
-    """Token between words; NONE if none is."""
+    """Token between words; NONE if none is. At the begin of a text and behind itself it makes no other text."""
     has_lm: bool
     has_lexicon: bool
     words_begin: bool
@@ -260,6 +260,8 @@ def append_token(prefix: Any, token: int, lm: Any, lexicon: Any, hot: Any, token
         prefix.hot = hot.next[prefix.hot, token]
     if options.has_lexicon:
         is_separator = token == options.separator
+        if is_separator and prefix.lexicon == 0:
+            return False
         if (
             (is_separator or tokens[token].begins_word)
             and prefix.lexicon != 0
@@ -314,6 +316,12 @@ def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any
         after.either[r] = merge(in_blank, in_token, options.sums)
         after.score[r, 0] = after.either[r] + row[options.blank]
         after.score[r, 1] = in_token + row[tree.prefixes[node].token] if node else MINUS_INFINITY
+        if node == 0 and options.separator != NONE:
+            after.score[r, 0] = after.either[r] + merge(
+                row[options.blank], row[options.separator], options.sums
+            )
+        elif node != 0 and tree.prefixes[node].token == options.separator:
+            after.score[r, 1] = after.either[r] + row[options.separator]
         after.parent_row[r] = row_of_node[tree.prefixes[node].parent] if node else NONE
     # Where both a prefix and its parent are alive, the parent's step to it adds to it.
     for r in range(size):
@@ -476,9 +484,12 @@ def survive(
             clear_ending(target.endings[size, 1])
             size += 1
         if token == STAYS_IN_BLANK:
-            stay_in_blank(target.endings[after.new_row[r], 0], beam, r, after, row[options.blank])
+            log_prob = row[options.blank]
+            if beam.prefixes[r].node == 0 and options.separator != NONE:
+                log_prob = max(log_prob, row[options.separator])
+            stay_in_blank(target.endings[after.new_row[r], 0], beam, r, after, log_prob)
         else:
-            stay_in_token(target.endings[after.new_row[r], 1], beam, r, after, row, frame, tree)
+            stay_in_token(target.endings[after.new_row[r], 1], beam, r, after, row, frame, tree, options)
     return size
 
 
@@ -602,10 +613,14 @@ def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -
 
 
 @without_counting
-def stay_in_token(target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any) -> None:
+def stay_in_token(
+    target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any, options: Any
+) -> None:
     """Carry a prefix on through its last token, which may also begin only now."""
     token = tree.prefixes[beam.prefixes[r].node].token
     source, parent_row = beam.endings[r, 1], after.parent_row[r]
+    if token == options.separator:
+        source = better_ending(beam, r)
     if parent_row != NONE:
         begun = begin_from(beam, parent_row, token, tree)
         if begun.best > source.best:
