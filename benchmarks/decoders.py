@@ -127,7 +127,9 @@ def make_pyctcdecode(task: An4Task, pruning: Pruning = PYCTCDECODE) -> Decode:
     """Make pyctcdecode's search, which is open to any word."""
     pyctcdecode: Any = importlib.import_module("pyctcdecode")  # optional
     labels = ["", *task.vocabulary.tokens]
-    decoder = pyctcdecode.build_ctcdecoder(labels, str(task.arpa), alpha=task.alpha, beta=task.beta)
+    decoder = pyctcdecode.build_ctcdecoder(
+        labels, str(task.arpa), alpha=task.alpha, beta=task.beta, unk_score_offset=BeamConfig.unknown_score
+    )
 
     def decode(batch: Sequence[LogProbs]) -> list[Answer]:
         beams = [

@@ -11,11 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from speechrnn.lm.scoring import score_word
-
-# Numba counts references to every array of every tuple that a function is given, atomically: two thirds of the
-# whole time, where functions are this small. Those that make no arrays can do without.
-without_counting = njit(cache=True, _nrt=False)
+from speechrnn.lm.scoring import compile_small, score_word
 
 NONE = -1
 UNKNOWN_WORD = -1  # the lexicon node of a partial word that no word of the lexicon begins with
@@ -183,7 +179,7 @@ class Options(NamedTuple):
     unknown_score: float
 
 
-@without_counting
+@compile_small
 def merge(first: float, second: float, sums: bool) -> float:
     """Join two log probabilities: their sum, or the greater."""
     high, low = (first, second) if first > second else (second, first)
@@ -192,7 +188,7 @@ def merge(first: float, second: float, sums: bool) -> float:
     return float(high + np.log1p(np.exp(low - high)))
 
 
-@without_counting
+@compile_small
 def follow(lexicon: Any, node: int, token: int) -> int:
     """Find the node to which a token leads, or NONE."""
     arcs = lexicon.arcs
@@ -207,13 +203,13 @@ def follow(lexicon: Any, node: int, token: int) -> int:
     return arcs[low].target if low < end and arcs[low].token == token else NONE
 
 
-@without_counting
+@compile_small
 def lm_step(lm: Any, state: int, word: int) -> tuple[float, int]:
     """Score a word after a state."""
     return score_word(lm.words, lm.log_probs, lm.backoffs, lm.first_child, lm.suffixes, state, word)
 
 
-@without_counting
+@compile_small
 def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
     """End the unfinished word of a prefix, in place; False if it may not end here."""
     word = lexicon.nodes[prefix.lexicon].word if prefix.lexicon != UNKNOWN_WORD else NONE
@@ -231,7 +227,7 @@ def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
     return True
 
 
-@without_counting
+@compile_small
 def unfinished(node: int, lexicon: Any, options: Any) -> float:
     """Score of a word still being spelled: its best possible end, so that it competes with finished ones."""
     if not options.has_lexicon or node == 0:
@@ -241,7 +237,7 @@ def unfinished(node: int, lexicon: Any, options: Any) -> float:
     return float(options.alpha * lexicon.nodes[node].ahead)
 
 
-@without_counting
+@compile_small
 def highest_gain(prefix: Any, lexicon: Any, hot: Any, options: Any) -> float:
     """Bound what any token may add to a prefix's bonus.
 
@@ -252,7 +248,7 @@ def highest_gain(prefix: Any, lexicon: Any, hot: Any, options: Any) -> float:
     return float(gain + hot.highest_gain[prefix.hot] if options.has_hot_words else gain)
 
 
-@without_counting
+@compile_small
 def append_token(prefix: Any, token: int, lm: Any, lexicon: Any, hot: Any, tokens: Any, options: Any) -> bool:
     """Append a token to a prefix, in place but for its tree node; False if it may not follow."""
     if options.has_hot_words:
@@ -298,14 +294,14 @@ def select_tokens(row: Any, options: Any, chosen: Any) -> int:
     return count
 
 
-@without_counting
+@compile_small
 def is_last(beam: Any, r: int, token: int, tree: Any) -> bool:
     """Tell whether a prefix ends in a token: then only a blank in between makes the same token a second one."""
     node = beam.prefixes[r].node
     return bool(node != 0 and tree.prefixes[node].token == token)
 
 
-@without_counting
+@compile_small
 def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any, options: Any) -> None:
     """Compute what the prefixes alive are worth after the frame, as they are."""
     for r in range(size):
@@ -334,7 +330,7 @@ def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any
             after.score[r, 1] = merge(after.score[r, 1], before + row[token], options.sums)
 
 
-@without_counting
+@compile_small
 def forget_rows(beam: Any, size: int, tree: Any, row_of_node: Any, after: Any) -> None:
     """Undo what ``stay`` noted of who is alive."""
     for r in range(size):
@@ -344,7 +340,7 @@ def forget_rows(beam: Any, size: int, tree: Any, row_of_node: Any, after: Any) -
             after.child_row[after.parent_row[r], tree.prefixes[node].token] = NONE
 
 
-@without_counting
+@compile_small
 def offer_stays(beam: Any, size: int, after: Any, candidates: Any) -> int:
     """List the prefixes alive as candidates; returns how many there are."""
     count = 0
@@ -370,7 +366,7 @@ def lowest_useful(totals: Any, options: Any) -> float:
     return float(floor)
 
 
-@without_counting
+@compile_small
 def list_followers(
     node: int, chosen: Any, is_chosen: Any, lexicon: Any, tokens: Any, options: Any, followers: Any
 ) -> int:
@@ -395,7 +391,7 @@ def list_followers(
     return count
 
 
-@without_counting
+@compile_small
 def offer_extensions(
     beam: Any,
     size: int,
@@ -450,7 +446,7 @@ def offer_extensions(
     return count
 
 
-@without_counting
+@compile_small
 def survive(
     beam: Any,
     row: Any,
@@ -587,7 +583,7 @@ def make_workspace(beam_size: int, num_tokens: int) -> tuple[Any, Any]:
     return after, candidates
 
 
-@without_counting
+@compile_small
 def clear_ending(ending: Any) -> None:
     """Forget the paths of one kind."""
     ending.score = MINUS_INFINITY
@@ -597,13 +593,13 @@ def clear_ending(ending: Any) -> None:
     ending.end = NONE
 
 
-@without_counting
+@compile_small
 def better_ending(beam: Any, r: int) -> Any:
     """Choose the ending whose best path is the better."""
     return beam.endings[r, 0] if beam.endings[r, 0].best >= beam.endings[r, 1].best else beam.endings[r, 1]
 
 
-@without_counting
+@compile_small
 def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -> None:
     """Carry a prefix on through a blank."""
     source = better_ending(beam, r)
@@ -612,7 +608,7 @@ def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -
     target.peak, target.path, target.end = source.peak, source.path, source.end
 
 
-@without_counting
+@compile_small
 def stay_in_token(
     target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any, options: Any
 ) -> None:
@@ -633,13 +629,13 @@ def stay_in_token(
     target.path, target.end = source.path, frame
 
 
-@without_counting
+@compile_small
 def begin_from(beam: Any, r: int, token: int, tree: Any) -> Any:
     """Choose the ending after which a token may begin."""
     return beam.endings[r, 0] if is_last(beam, r, token, tree) else better_ending(beam, r)
 
 
-@without_counting
+@compile_small
 def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: int, tree: Any) -> None:
     """Begin a token in this frame."""
     number = tree.size[1]
@@ -651,7 +647,7 @@ def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: in
     target.peak, target.path, target.end = log_prob, number, frame
 
 
-@without_counting
+@compile_small
 def child_of(tree: Any, parent: int, token: int) -> int:
     """Find a prefix with one token more, or add it: one that was dropped may come back to its own extensions."""
     prefixes = tree.prefixes
@@ -666,7 +662,7 @@ def child_of(tree: Any, parent: int, token: int) -> int:
     return int(number)
 
 
-@without_counting
+@compile_small
 def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
     """Write a prefix into the tree."""
     prefixes[number].parent, prefixes[number].token = parent, token
@@ -675,7 +671,7 @@ def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
     prefixes[parent].child = number
 
 
-@without_counting
+@compile_small
 def write_extended(
     target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any
 ) -> None:

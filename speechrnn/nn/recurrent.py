@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from speechrnn.errors import ConfigError
+from speechrnn.nn import gru
 from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
 
@@ -124,6 +125,9 @@ def make_cell(config: EncoderConfig, input_size: int) -> nn.RNNBase:
 
 def run_cell(cell: nn.RNNBase, features: Tensor, state: State | None) -> tuple[Tensor, State]:
     """Run one cell over (batch, time, input_size) from ``state``, or from zeros."""
+    if isinstance(cell, nn.GRU) and gru.suits(features):
+        output, last = gru.run_gru(cell, features, None if state is None else state[0])
+        return output, (last,)
     given: Any = None
     if state is not None:
         with_direction = tuple(part.unsqueeze(0) for part in state)
