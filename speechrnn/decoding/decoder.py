@@ -103,7 +103,7 @@ class Decoder:
         self.beam = make_beam_decoder(vocabulary, options, alpha, beta) if options.needs_search else None
 
     def prepare(self) -> None:
-        """Have the search compiled, which takes half a minute the first time on a machine."""
+        """Have the search compiled, which takes a quarter of a minute the first time on a machine."""
         blank = np.full((1, 1, len(self.vocabulary)), -np.log(len(self.vocabulary)))
         self.decode(blank, [1])
 
