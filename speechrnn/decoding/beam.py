@@ -3,16 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from speechrnn.decoding.beam_layout import ENDING, PREFIX, TREE_PATH, TREE_PREFIX, Beam, Tree
 from speechrnn.decoding.greedy import check_emissions
 from speechrnn.decoding.hypothesis import Hypothesis
-from speechrnn.decoding.search_space import SearchSpace, beam_kernel, make_search_space
+from speechrnn.decoding.search_space import SearchSpace, make_search_space
 from speechrnn.decoding.word_list import WordList
 from speechrnn.errors import ConfigError
+from speechrnn.lm.compiled import import_compiled
 from speechrnn.lm.ngram import NgramModel
 from speechrnn.text import Vocabulary
 
@@ -86,6 +88,7 @@ class BeamDecoder:
                 the counts), or a word, phrase or hot word has a token that the vocabulary lacks.
         """
         self.vocabulary = vocabulary
+        self.kernel = beam_kernel()
         self.space = make_search_space(
             vocabulary, config, lm=lm, lexicon=lexicon, phrases=phrases, hot_words=hot_words
         )
@@ -122,19 +125,28 @@ class BeamDecoder:
         return BeamStream(self, name)
 
 
+def beam_kernel() -> ModuleType:
+    """Import the compiled search; errors as ``import_compiled``: greedy decoding must not take Numba."""
+    return import_compiled("speechrnn.decoding.beam_kernel")
+
+
+def beam_tree() -> ModuleType:
+    """Import the compiled tree; as ``beam_kernel``."""
+    return import_compiled("speechrnn.decoding.beam_tree")
+
+
 class BeamStream:
     """One utterance on its way through the search; its answer does not depend on how it was cut."""
 
     def __init__(self, decoder: BeamDecoder, name: str) -> None:
-        self.kernel = beam_kernel()
         self.decoder = decoder
         self.name = name
         self.num_frames = 0
         self.size = 1
         beam_size = decoder.config.beam_size
-        self.beam, self.spare = (empty_beam(self.kernel, beam_size) for _ in range(2))
+        self.beam, self.spare = (empty_beam(beam_size) for _ in range(2))
         self.beam.prefixes["lm_state"][0] = decoder.space.begin_state
-        self.tree = empty_tree(self.kernel, 4 * BLOCK)
+        self.tree = empty_tree(4 * BLOCK)
         self.live_size = 1
 
     @property
@@ -157,12 +169,12 @@ class BeamStream:
     def accept_block(self, frames: NDArray[np.float64]) -> None:
         """Search on through at most ``BLOCK`` frames."""
         if self.tree.size.max() > 2 * self.live_size + BLOCK:
-            self.kernel.compact(self.size, self.beam, self.tree)
+            beam_tree().compact(self.size, self.beam, self.tree)
             self.live_size = int(self.tree.size.max())
         room = int(self.tree.size.max()) + len(frames) * self.decoder.config.beam_size
         self.tree = enlarge(self.tree, room)
         space = self.space
-        self.size, self.beam, self.spare = self.kernel.advance(
+        self.size, self.beam, self.spare = self.decoder.kernel.advance(
             frames,
             self.num_frames,
             self.size,
@@ -182,7 +194,7 @@ class BeamStream:
         if n_best < 1:
             raise ConfigError(f"n_best must be >= 1, got {n_best}")
         space = self.space
-        totals, acoustics, lm_scores = self.kernel.finish(
+        totals, acoustics, lm_scores = self.decoder.kernel.finish(
             self.size, self.beam, space.lm, space.lexicon, space.hot, space.end_of_sentence, space.options
         )
         hypotheses: dict[
@@ -241,9 +253,9 @@ def check_frames(frames: NDArray[np.float64], name: str, first: int, num_tokens:
         )
 
 
-def empty_beam(kernel: Any, size: int) -> Any:
+def empty_beam(size: int) -> Beam:
     """Make a beam of ``size`` rows, the first of them the empty prefix."""
-    beam = kernel.Beam(np.zeros(size, kernel.PREFIX), np.zeros((size, 2), kernel.ENDING))
+    beam = Beam(np.zeros(size, PREFIX), np.zeros((size, 2), ENDING))
     for name, value in (("score", -np.inf), ("best", -np.inf), ("path", -1), ("end", -1)):
         beam.endings[name] = value
     for name in ("score", "best"):
@@ -251,14 +263,14 @@ def empty_beam(kernel: Any, size: int) -> Any:
     return beam
 
 
-def empty_tree(kernel: Any, capacity: int) -> Any:
+def empty_tree(capacity: int) -> Tree:
     """Make a tree with room for ``capacity`` prefixes and paths; it holds the empty prefix."""
-    prefixes, paths = np.zeros(capacity, kernel.TREE_PREFIX), np.zeros(capacity, kernel.TREE_PATH)
+    prefixes, paths = np.zeros(capacity, TREE_PREFIX), np.zeros(capacity, TREE_PATH)
     prefixes["child"] = -1
-    return kernel.Tree(prefixes, paths, np.array([1, 0]))
+    return Tree(prefixes, paths, np.array([1, 0]))
 
 
-def enlarge(tree: Any, capacity: int) -> Any:
+def enlarge(tree: Tree, capacity: int) -> Tree:
     """Return the tree with room for ``capacity`` prefixes and paths."""
     have = len(tree.prefixes)
     if have >= capacity:

@@ -1,182 +1,23 @@
-"""The inner loop of the prefix beam search, compiled by Numba.
+"""The inner loop of the prefix beam search, compiled by Numba."""
 
-A beam holds *prefixes*, texts so far. Each has two endings: all paths to it that end in a blank, and all that
-end in its last token (Hannun et al., 2014, arXiv:1408.2873). Beside their summed probability an ending keeps
-its best single path, which says when each token was spoken.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from speechrnn.decoding.beam_layout import (
+    BLANK_ENDING,
+    MINUS_INFINITY,
+    NONE,
+    PREFIX,
+    UNKNOWN_WORD,
+    After,
+    Candidates,
+)
+from speechrnn.decoding.beam_tree import clear_ending, is_last, stay_in_blank, stay_in_token, write_extended
 from speechrnn.lm.scoring import compile_small, score_word
 
-NONE = -1
-UNKNOWN_WORD = -1  # the lexicon node of a partial word that no word of the lexicon begins with
 STAYS_IN_BLANK, STAYS_IN_TOKEN = -1, -2  # in place of the token that a candidate appends
-BLANK_ENDING, TOKEN_ENDING = 0, 1
-MINUS_INFINITY = -np.inf
-
-PREFIX = np.dtype(
-    [
-        ("node", np.int32),  # in the tree
-        ("lm_state", np.int32),
-        ("lexicon", np.int32),  # node of the unfinished word; 0 between words
-        ("hot", np.int32),  # state of the hot-word automaton
-        ("num_words", np.int32),
-        ("lm_score", np.float64),  # log probability of the finished words or tokens
-        ("extra", np.float64),  # of hot words and unknown words
-        ("bonus", np.float64),  # all that is added to the acoustic score
-    ],
-    align=True,
-)
-ENDING = np.dtype(
-    [
-        ("score", np.float64),  # log of the paths' summed (or greatest) probability
-        ("best", np.float64),  # log of the best path's probability
-        ("peak", np.float64),  # highest log probability of the best path's last token
-        ("path", np.int32),  # the best path, in the tree
-        ("end", np.int32),  # last frame of its last token
-    ],
-    align=True,
-)
-TREE_PREFIX = np.dtype(
-    [
-        ("parent", np.int32),
-        ("token", np.int32),
-        ("child", np.int32),  # the latest one; NONE if there is none
-        ("sibling", np.int32),  # the parent's child before this one
-    ]
-)
-TREE_PATH = np.dtype(
-    [
-        ("before", np.int32),
-        ("token", np.int32),
-        ("start", np.int32),  # frame in which the token begins
-        ("end_before", np.int32),  # last frame of the token before
-        ("peak_before", np.float64),  # highest log probability of the token before
-    ],
-    align=True,
-)
-LEXICON_NODE = np.dtype(
-    [
-        ("first_arc", np.int32),  # arcs lie side by side, sorted by token, up to the next node's first
-        ("word", np.int32),  # the language model's id of the word that ends here; NONE if none does
-        ("ahead", np.float64),  # highest unigram log probability of the words from here on
-    ],
-    align=True,
-)
-ARC = np.dtype([("token", np.int32), ("target", np.int32)])
-TOKEN = np.dtype([("begins_word", np.bool_), ("lm_word", np.int32)], align=True)
-
-
-class Beam(NamedTuple):
-    """The prefixes alive."""
-
-    prefixes: Any
-    """(rows,) of PREFIX."""
-    endings: Any
-    """(rows, 2) of ENDING: blank, token."""
-
-
-class Tree(NamedTuple):
-    """Prefixes and paths as two forests of tokens; each is its last node, and nodes never change."""
-
-    prefixes: Any
-    """(n,) of TREE_PREFIX; 0 is the empty prefix."""
-    paths: Any
-    """(n,) of TREE_PATH."""
-    size: NDArray[np.int64]
-    """(2,) prefixes and paths in use."""
-
-
-class After(NamedTuple):
-    """What the prefixes alive are worth after a frame, each as it is."""
-
-    score: NDArray[np.float64]
-    """(rows, 2): of all paths, by ending."""
-    either: NDArray[np.float64]
-    """(rows,): of all paths before the frame, whatever their ending."""
-    parent_row: NDArray[np.int32]
-    """(rows,): row of the prefix without its last token; NONE if that is not alive."""
-    child_row: NDArray[np.int32]
-    """(rows, tokens): row of the prefix with one token more; NONE if that is not alive."""
-    new_row: NDArray[np.int32]
-    """(rows,): row in the next beam; NONE as long as there is none."""
-
-
-class Candidates(NamedTuple):
-    """What may be in the next beam."""
-
-    total: NDArray[np.float64]
-    row: NDArray[np.int32]
-    """Row of the prefix that stays or is extended."""
-    token: NDArray[np.int32]
-    """Token appended, or how the prefix stays."""
-    prefixes: Any
-    """The extended prefix, of PREFIX; not in the tree yet."""
-
-
-class LanguageModel(NamedTuple):
-    """Flat arrays of an n-gram automaton, as in ``speechrnn.lm``; one node if there is none."""
-
-    words: NDArray[np.int32]
-    log_probs: NDArray[np.float32]
-    backoffs: NDArray[np.float32]
-    first_child: NDArray[np.int64]
-    suffixes: NDArray[np.int32]
-
-
-class Lexicon(NamedTuple):
-    """Words, or whole texts, as an automaton over tokens; it begins in node 0."""
-
-    nodes: Any
-    """(nodes + 1,) of LEXICON_NODE."""
-    arcs: Any
-    """(arcs,) of ARC."""
-
-
-class HotWords(NamedTuple):
-    """A complete automaton over tokens."""
-
-    next: NDArray[np.int32]
-    """(states, tokens)."""
-    gain: NDArray[np.float64]
-    """(states, tokens): what a step adds to the score; it takes back what an unfinished hot word had been given."""
-    highest_gain: NDArray[np.float64]
-    """(states,): the highest of a state's gains, 0 at least."""
-    at_end: NDArray[np.float64]
-    """(states,): what the end of the text adds."""
-
-
-class Options(NamedTuple):
-    """Numbers that the kernel needs."""
-
-    beam_size: int
-    threshold: float
-    top_tokens: int
-    token_threshold: float
-    sums: bool
-    blank: int
-    separator: int
-    """Token between words; NONE if none is. At the begin of a text and behind itself it makes no other text."""
-    has_lm: bool
-    has_lexicon: bool
-    words_begin: bool
-    """Whether tokens begin words."""
-    closed: bool
-    """Whether words outside the lexicon are impossible."""
-    may_be_empty: bool
-    """Whether nothing at all may be said."""
-    has_hot_words: bool
-    alpha: float
-    beta: float
-    unknown: int
-    """The language model's id of an unknown word."""
-    unknown_ahead: float
-    unknown_score: float
 
 
 @compile_small
@@ -292,13 +133,6 @@ def select_tokens(row: Any, options: Any, chosen: Any) -> int:
             chosen[count] = token
             count += 1
     return count
-
-
-@compile_small
-def is_last(beam: Any, r: int, token: int, tree: Any) -> bool:
-    """Tell whether a prefix ends in a token: then only a blank in between makes the same token a second one."""
-    node = beam.prefixes[r].node
-    return bool(node != 0 and tree.prefixes[node].token == token)
 
 
 @compile_small
@@ -581,147 +415,6 @@ def make_workspace(beam_size: int, num_tokens: int) -> tuple[Any, Any]:
         np.empty(most), np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, PREFIX)
     )
     return after, candidates
-
-
-@compile_small
-def clear_ending(ending: Any) -> None:
-    """Forget the paths of one kind."""
-    ending.score = MINUS_INFINITY
-    ending.best = MINUS_INFINITY
-    ending.peak = 0.0
-    ending.path = NONE
-    ending.end = NONE
-
-
-@compile_small
-def better_ending(beam: Any, r: int) -> Any:
-    """Choose the ending whose best path is the better."""
-    return beam.endings[r, 0] if beam.endings[r, 0].best >= beam.endings[r, 1].best else beam.endings[r, 1]
-
-
-@compile_small
-def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -> None:
-    """Carry a prefix on through a blank."""
-    source = better_ending(beam, r)
-    target.score = after.score[r, 0]
-    target.best = source.best + log_prob
-    target.peak, target.path, target.end = source.peak, source.path, source.end
-
-
-@compile_small
-def stay_in_token(
-    target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any, options: Any
-) -> None:
-    """Carry a prefix on through its last token, which may also begin only now."""
-    token = tree.prefixes[beam.prefixes[r].node].token
-    source, parent_row = beam.endings[r, 1], after.parent_row[r]
-    if token == options.separator:
-        source = better_ending(beam, r)
-    if parent_row != NONE:
-        begun = begin_from(beam, parent_row, token, tree)
-        if begun.best > source.best:
-            begin_token(target, begun, token, row[token], frame, tree)
-            target.score = after.score[r, 1]
-            return
-    target.score = after.score[r, 1]
-    target.best = source.best + row[token]
-    target.peak = max(source.peak, row[token])
-    target.path, target.end = source.path, frame
-
-
-@compile_small
-def begin_from(beam: Any, r: int, token: int, tree: Any) -> Any:
-    """Choose the ending after which a token may begin."""
-    return beam.endings[r, 0] if is_last(beam, r, token, tree) else better_ending(beam, r)
-
-
-@compile_small
-def begin_token(target: Any, source: Any, token: int, log_prob: float, frame: int, tree: Any) -> None:
-    """Begin a token in this frame."""
-    number = tree.size[1]
-    tree.size[1] += 1
-    path = tree.paths[number]
-    path.before, path.token, path.start = source.path, token, frame
-    path.end_before, path.peak_before = source.end, source.peak
-    target.best = source.best + log_prob
-    target.peak, target.path, target.end = log_prob, number, frame
-
-
-@compile_small
-def child_of(tree: Any, parent: int, token: int) -> int:
-    """Find a prefix with one token more, or add it: one that was dropped may come back to its own extensions."""
-    prefixes = tree.prefixes
-    child = prefixes[parent].child
-    while child != NONE:
-        if prefixes[child].token == token:
-            return int(child)
-        child = prefixes[child].sibling
-    number = tree.size[0]
-    tree.size[0] += 1
-    add_child(prefixes, number, parent, token)
-    return int(number)
-
-
-@compile_small
-def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
-    """Write a prefix into the tree."""
-    prefixes[number].parent, prefixes[number].token = parent, token
-    prefixes[number].child = NONE
-    prefixes[number].sibling = prefixes[parent].child
-    prefixes[parent].child = number
-
-
-@compile_small
-def write_extended(
-    target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any
-) -> None:
-    """Write a candidate that has one token more than its prefix."""
-    r, token = candidates.row[c], candidates.token[c]
-    target.prefixes[k] = candidates.prefixes[c]
-    target.prefixes[k].node = child_of(tree, beam.prefixes[r].node, token)
-    clear_ending(target.endings[k, 0])
-    begin_token(target.endings[k, 1], begin_from(beam, r, token, tree), token, row[token], frame, tree)
-    target.endings[k, 1].score = candidates.total[c] - candidates.prefixes[c].bonus
-
-
-@njit(cache=True)
-def compact(size: int, beam: Any, tree: Any) -> None:
-    """Forget the prefixes and paths that no row of the beam comes from, in place; order is kept."""
-    prefix_at = np.full(tree.size[0], NONE, np.int32)
-    path_at = np.full(tree.size[1], NONE, np.int32)
-    prefix_at[0] = 0
-    for r in range(size):
-        node = beam.prefixes[r].node
-        while prefix_at[node] == NONE:
-            prefix_at[node] = 0
-            node = tree.prefixes[node].parent
-        for ending in range(2):
-            node = beam.endings[r, ending].path
-            while node != NONE and path_at[node] == NONE:
-                path_at[node] = 0
-                node = tree.paths[node].before
-    count = 1
-    tree.prefixes[0].child = NONE
-    for node in range(1, len(prefix_at)):  # parents come before their children
-        if prefix_at[node] != NONE:
-            prefix_at[node] = count
-            add_child(tree.prefixes, count, prefix_at[tree.prefixes[node].parent], tree.prefixes[node].token)
-            count += 1
-    tree.size[0] = count
-    count = 0
-    for node in range(len(path_at)):
-        if path_at[node] != NONE:
-            path_at[node] = count
-            before = tree.paths[node].before
-            tree.paths[count] = tree.paths[node]
-            tree.paths[count].before = path_at[before] if before != NONE else NONE
-            count += 1
-    tree.size[1] = count
-    for r in range(size):
-        beam.prefixes[r].node = prefix_at[beam.prefixes[r].node]
-        for ending in range(2):
-            if beam.endings[r, ending].path != NONE:
-                beam.endings[r, ending].path = path_at[beam.endings[r, ending].path]
 
 
 @njit(cache=True)

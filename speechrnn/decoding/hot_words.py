@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from speechrnn.decoding.beam_layout import HotWords
 from speechrnn.decoding.lexicon import checked_text
 from speechrnn.errors import ConfigError
 from speechrnn.text import SEPARATOR, WORD_BOUNDARY, Vocabulary
@@ -21,7 +22,7 @@ class HotTrie(NamedTuple):
     """What its unfinished beginning is worth."""
 
 
-def make_hot_words(kernel: Any, vocabulary: Vocabulary, hot_words: Mapping[str, float]) -> Any:
+def make_hot_words(vocabulary: Vocabulary, hot_words: Mapping[str, float]) -> HotWords:
     """Compile hot words to an automaton: each of its states is the set of hot words that may be under way.
 
     Hot words match whole words only. An unfinished one is credited with its share, which is taken back if it
@@ -57,7 +58,7 @@ def make_hot_words(kernel: Any, vocabulary: Vocabulary, hot_words: Mapping[str, 
         at_end.append(finished - credit)
     gain = np.array(gain_rows)
     highest = np.maximum(gain.max(axis=1), 0.0)
-    return kernel.HotWords(np.array(next_rows, np.int32), gain, highest, np.array(at_end))
+    return HotWords(np.array(next_rows, np.int32), gain, highest, np.array(at_end))
 
 
 def step(trie: HotTrie, active: frozenset[int], token: int, is_separator: bool) -> frozenset[int]:

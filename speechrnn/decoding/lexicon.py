@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from speechrnn.decoding.beam_layout import ARC, LEXICON_NODE, Lexicon
 from speechrnn.errors import ConfigError
 from speechrnn.lm.ngram import NgramModel
 from speechrnn.text import Vocabulary
@@ -77,14 +78,14 @@ def make_trie(vocabulary: Vocabulary, words: Mapping[str, int]) -> Automaton:
     return trie
 
 
-def lay_out(kernel: Any, automaton: Automaton, ahead: NDArray[np.float64]) -> Any:
-    """Turn an automaton into the kernel's ``Lexicon``; ``ahead`` is (nodes,)."""
+def lay_out(automaton: Automaton, ahead: NDArray[np.float64]) -> Lexicon:
+    """Turn an automaton into arrays; ``ahead`` is (nodes,)."""
     arcs = [sorted(leaving.items()) for leaving in automaton.arcs]
-    nodes = np.zeros(len(arcs) + 1, kernel.LEXICON_NODE)
+    nodes = np.zeros(len(arcs) + 1, LEXICON_NODE)
     nodes["first_arc"][1:] = np.cumsum([len(leaving) for leaving in arcs])
     nodes["word"][:-1], nodes["ahead"][:-1] = automaton.word, ahead
     flat = [arc for leaving in arcs for arc in leaving]
-    return kernel.Lexicon(nodes, np.array(flat or [(NONE, 0)], kernel.ARC))
+    return Lexicon(nodes, np.array(flat or [(NONE, 0)], ARC))
 
 
 def look_ahead(trie: Automaton, lm: NgramModel | None) -> NDArray[np.float64]:

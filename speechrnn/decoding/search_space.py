@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from speechrnn.decoding.beam_layout import TOKEN, HotWords, LanguageModel, Lexicon, Options
 from speechrnn.decoding.grammar import compile_grammar, count_beginnings, separator_of
 from speechrnn.decoding.hot_words import make_hot_words
 from speechrnn.decoding.lexicon import Automaton, checked_words, lay_out, look_ahead, make_trie
 from speechrnn.decoding.word_list import WordList, read_lines
 from speechrnn.errors import ConfigError
-from speechrnn.lm.compiled import import_compiled
 from speechrnn.lm.ngram import ARRAYS, SPACE, NgramModel
 from speechrnn.text import SEPARATOR, WORD_BOUNDARY, Vocabulary
 
@@ -30,11 +29,11 @@ class SearchSpace(NamedTuple):
     """What the kernel reads."""
 
     config: "BeamConfig"
-    lm: Any
-    lexicon: Any
-    hot: Any
+    lm: LanguageModel
+    lexicon: Lexicon
+    hot: HotWords
     tokens: Any
-    options: Any
+    options: Options
     begin_state: int
     end_of_sentence: int
 
@@ -64,7 +63,6 @@ def make_search_space(
     hot_words: Mapping[str, float] | None,
 ) -> SearchSpace:
     """Lay out what ``BeamDecoder`` was given; errors as its constructor's."""
-    kernel = beam_kernel()
     if vocabulary.blank is None:
         raise ConfigError("labels cannot be decoded with CTC: their vocabulary has no blank")
     check_company(lm, lexicon, phrases)
@@ -78,19 +76,14 @@ def make_search_space(
         config = exhaustive(config, words.automaton, len(vocabulary))
     return SearchSpace(
         config=config,
-        lm=lm_arrays(kernel, lm),
-        lexicon=lay_out(kernel, words.automaton, words.ahead),
-        hot=make_hot_words(kernel, vocabulary, hot_words or {}),
-        tokens=token_table(kernel, vocabulary, token_words, words.separated),
-        options=make_options(kernel, vocabulary, config, lm, words, bool(hot_words)),
+        lm=lm_arrays(lm),
+        lexicon=lay_out(words.automaton, words.ahead),
+        hot=make_hot_words(vocabulary, hot_words or {}),
+        tokens=token_table(vocabulary, token_words, words.separated),
+        options=make_options(vocabulary, config, lm, words, bool(hot_words)),
         begin_state=lm.begin_state() if lm is not None else 0,
         end_of_sentence=lm.end_of_sentence if lm is not None else -1,
     )
-
-
-def beam_kernel() -> ModuleType:
-    """Import the compiled search; errors as ``import_compiled``: greedy decoding must not take Numba."""
-    return import_compiled("speechrnn.decoding.beam_kernel")
 
 
 def check_company(lm: NgramModel | None, lexicon: WordList | None, phrases: WordList | None) -> None:
@@ -143,15 +136,15 @@ def exhaustive(config: "BeamConfig", automaton: Automaton, num_tokens: int) -> "
 
 
 def make_options(
-    kernel: Any,
     vocabulary: Vocabulary,
     config: "BeamConfig",
     lm: NgramModel | None,
     words: Words,
     has_hot_words: bool,
-) -> Any:
+) -> Options:
     """Collect the kernel's numbers."""
-    return kernel.Options(
+    assert vocabulary.blank is not None
+    return Options(
         beam_size=config.beam_size,
         threshold=float(config.beam_threshold),
         top_tokens=config.top_tokens,
@@ -173,9 +166,9 @@ def make_options(
     )
 
 
-def token_table(kernel: Any, vocabulary: Vocabulary, token_words: Mapping[str, int], separated: bool) -> Any:
+def token_table(vocabulary: Vocabulary, token_words: Mapping[str, int], separated: bool) -> Any:
     """Say what each token means, (tokens,)."""
-    table = np.zeros(len(vocabulary), kernel.TOKEN)
+    table = np.zeros(len(vocabulary), TOKEN)
     for token, number in vocabulary.ids.items():
         begins_word = separated and (vocabulary.unit == "word" or token.startswith(WORD_BOUNDARY))
         table[number] = (begins_word, token_words.get(token, -1))
@@ -236,11 +229,11 @@ def name_some(items: Sequence[str]) -> str:
     return ", ".join(map(repr, items[:MOST_NAMED])) + more
 
 
-def lm_arrays(kernel: Any, lm: NgramModel | None) -> Any:
+def lm_arrays(lm: NgramModel | None) -> LanguageModel:
     """Take a language model's arrays, or those of one that knows nothing."""
     if lm is not None:
-        return kernel.LanguageModel(*lm.arrays)
+        return LanguageModel(*lm.arrays)
     nothing = [np.zeros(1, dtype) for dtype in ARRAYS.values()]
     for array in nothing:
         array.setflags(write=False)  # as a model's are, or the search would be compiled twice
-    return kernel.LanguageModel(*nothing)
+    return LanguageModel(*nothing)
