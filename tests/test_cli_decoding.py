@@ -9,9 +9,10 @@ import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 from speechrnn.cli.main import main
-from speechrnn.lm import write_lm
+from speechrnn.lm import read_lm, write_lm
 from speechrnn.lm.trie import Level, build_model
 from speechrnn.runtime import ModelFile
+from speechrnn.runtime.metadata import write_metadata
 
 
 @pytest.fixture
@@ -122,6 +123,7 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(
     ("options", "said"),
     [
         (["--lm-alpha", "1"], "--lm-alpha weighs a language model: give one with --lm"),
+        (["--rescore-weight", "1"], "--rescore-weight weighs a language model: give one with --rescore-lm"),
         (["--lm", "none.arpa"], "none.arpa"),
         (["--phrases", "none.txt"], "none.txt: cannot be read: No such file or directory"),
         (["--lexicon", "none.txt"], "none.txt: cannot be read: No such file or directory"),
@@ -159,6 +161,8 @@ def test_tuning_prints_the_grid_and_keeps_the_choice(
     model: Path, clip: str, lm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = write_manifest(tmp_path, {"ab c": clip})
+    before = {"lm": {"alpha": 2, "beta": 0, "temperature": 3}}
+    write_metadata(model, {"speechrnn.decoding": json.dumps(before)})
     grid = ["--alphas", "0,1", "--betas=-1,2"]
     status, out, err = run(capsys, "lm", "tune", "--lm", lm, "--manifest", manifest, "-m", model, *grid)
     assert status == 0
@@ -175,7 +179,20 @@ def test_tuning_prints_the_grid_and_keeps_the_choice(
     assert f"kept in {model}" in err
     choice = ModelFile(model).info.decoding.lm
     assert choice is not None
-    assert (choice.alpha, choice.beta) == (1.0, -1.0)
+    assert (choice.alpha, choice.beta, choice.temperature) == (1.0, -1.0, 3)
+
+
+def test_a_damaged_language_model_is_refused_before_it_can_crash(
+    model: Path, clip: str, lm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged.srlm"
+    write_lm(read_lm(lm), damaged)
+    content = bytearray(damaged.read_bytes())
+    content[4200:4230] = bytes([255]) * 30  # behind the header
+    damaged.write_bytes(content)
+    status, out, err = run(capsys, "transcribe", "-m", model, clip, "--lm", damaged)
+    assert (status, out) == (1, "")
+    assert "damaged" in err
 
 
 def test_calibration_keeps_the_temperature_in_the_model_or_another(

@@ -57,7 +57,6 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rescore-weight",
         type=number(least=0),
-        default=DecodingOptions.rescore_weight,
         metavar="W",
         help=f"how much it counts; default: {DecodingOptions.rescore_weight:g}",
     )
@@ -79,6 +78,8 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
     """
     if args.lm is None and args.lm_alpha is not None:
         raise ConfigError("--lm-alpha weighs a language model: give one with --lm")
+    if args.rescore_lm is None and args.rescore_weight is not None:
+        raise ConfigError("--rescore-weight weighs a language model: give one with --rescore-lm")
     return DecodingOptions(
         beam_size=args.beam_size,
         lm=None if args.lm is None else open_lm(args.lm),
@@ -88,7 +89,7 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
         phrases=args.phrases,
         hot_words=args.hotwords,
         rescorer=None if args.rescore_lm is None else open_language_model(args.rescore_lm),
-        rescore_weight=args.rescore_weight,
+        rescore_weight=DecodingOptions.rescore_weight if args.rescore_weight is None else args.rescore_weight,
         n_best=n_best,
         min_confidence=args.min_confidence,
     )
@@ -97,7 +98,7 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
 def open_lm(path: Path) -> NgramModel:
     """Read a language model; a large ARPA file takes a while."""
     with Progress("reading the language model", total=1):
-        return read_lm(path)
+        return read_lm(path, verify=True)  # damaged arrays would crash compiled code
 
 
 def number(*, least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:

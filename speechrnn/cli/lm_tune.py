@@ -24,7 +24,7 @@ from speechrnn.evaluation.tune import (
     search_grid,
 )
 from speechrnn.manifest import read_manifest
-from speechrnn.runtime import Transcriber
+from speechrnn.runtime import ModelFile, Transcriber
 from speechrnn.runtime.decoding_choice import LmChoice
 
 
@@ -71,19 +71,22 @@ def run(args: argparse.Namespace) -> int:
     best = choose(points)
     put(render_grid(points, best))
     weighted = replace(options, alpha=best.alpha, beta=best.beta)
-    temperature = fit_or_leave(transcriber, readings, weighted)
+    before = ModelFile(target).info.decoding.lm
+    temperature = fit_or_leave(transcriber, readings, weighted, 1.0 if before is None else before.temperature)
     lm = LmChoice(alpha=best.alpha, beta=best.beta, temperature=temperature)
     keep_choice(target, lambda choice: replace(choice, lm=lm))
     return 0
 
 
-def fit_or_leave(transcriber: Transcriber, readings: Sequence[Reading], options: DecodingOptions) -> float:
-    """Fit the temperature, or say why it stays 1."""
+def fit_or_leave(
+    transcriber: Transcriber, readings: Sequence[Reading], options: DecodingOptions, before: float
+) -> float:
+    """Fit the temperature, or say why it stays what it was before."""
     try:
         fitted = fit_confidences(transcriber, readings, options)
     except ConfigError as error:
         say(f"speechrnn: warning: confidences stay as they are: {error}")
-        return 1.0
+        return before
     put(describe_fit(*fitted))
     return fitted[0]
 

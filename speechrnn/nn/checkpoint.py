@@ -76,8 +76,8 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for each kind of damage
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one: {reason}") from error
+        # Its message would advise to unpickle the file, which runs whatever is in it.
+        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one") from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
         raise CheckpointError(f"{path}: a checkpoint, but not one that speechrnn wrote")
     version = checkpoint[KEY].get("format_version")
