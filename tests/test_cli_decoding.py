@@ -91,6 +91,16 @@ def test_options_of_the_search_reach_it(
         assert (status, out) == (0, f"{text}\n"), options
 
 
+def test_an_answer_that_is_not_sure_enough_is_no_silence(
+    model: Path, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "phrases.txt").write_text("c c", encoding="utf-8")
+    options = ["--phrases", tmp_path / "phrases.txt", "--min-confidence", "0.9"]
+    status, out, err = run(capsys, "transcribe", "-m", model, clip, *options)
+    assert (status, out) == (0, "\n")
+    assert "ab c.wav: no answer that is allowed and sure enough" in err
+
+
 def test_words_that_the_model_cannot_write_are_counted(
     model: Path, clip: str, lm: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

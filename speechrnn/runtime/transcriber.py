@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, load_audio, source_name
 from speechrnn.decoding.decoder import DecodingOptions
+from speechrnn.decoding.hypothesis import NOTHING
 from speechrnn.errors import SpeechRNNError
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
@@ -213,7 +214,9 @@ class Transcriber:
 
 def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
     """Say so when a model gave no token at all."""
-    if not transcription.hypothesis.tokens:
+    if transcription.hypothesis == NOTHING:
+        logger.warning("%s: no answer that is allowed and sure enough", name)
+    elif not transcription.hypothesis.tokens:
         logger.warning("%s: heard nothing in %.1f s", name, transcription.duration_s)
 
 
