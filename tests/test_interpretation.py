@@ -166,6 +166,11 @@ def test_labels_have_alternatives_and_a_least_confidence_but_no_words(labels: Pa
             ConfigError,
             "can write 0 of the language model's 2 words, not 'x', 'yz'",
         ),
+        (
+            {"lm": "x.arpa"},
+            ConfigError,
+            "lm must be a model that speechrnn.lm.read_lm returned, got 'x.arpa'",
+        ),
         ({"n_best": 0}, ConfigError, "n_best must be >= 1, got 0"),
         ({"rescore_weight": -1.0}, ConfigError, "rescore_weight must be >= 0 and finite, got -1.0"),
         ({"min_confidence": 1.5}, ConfigError, r"min_confidence must be in \[0, 1\], got 1.5"),

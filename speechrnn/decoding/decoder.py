@@ -52,6 +52,8 @@ class DecodingOptions:
         Raises:
             ConfigError: Naming the option, its value and its range.
         """
+        if self.lm is not None and not isinstance(self.lm, NgramModel):
+            raise ConfigError(f"lm must be a model that speechrnn.lm.read_lm returned, got {self.lm!r}")
         if self.n_best < 1:
             raise ConfigError(f"n_best must be >= 1, got {self.n_best!r}")
         if not 0 <= self.rescore_weight < math.inf:
