@@ -25,6 +25,7 @@ def load(
     threads: int | None = None,
     device: str = "auto",
     decoding: "DecodingOptions | None" = None,
+    batch_s: float = 60.0,
 ) -> "Transcriber":
     """Load a model that turns audio into text.
 
@@ -37,15 +38,17 @@ def load(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         decoding: ``speechrnn.decoding.DecodingOptions``: beam search, language model, phrases, hot words;
             greedy when not given.
+        batch_s: Padded seconds of audio in one run of the model, > 0; more takes more memory.
 
     Raises:
         ModelFileError: If there is no such model, or the file is not one.
         CheckpointError: If a checkpoint cannot be exported.
-        ConfigError: If ``threads`` is below 1, the device does not exist, or the model cannot be decoded as
-            asked.
+        ConfigError: If ``threads`` is below 1, ``batch_s`` is not above 0, the device does not exist, or the
+            model cannot be decoded as asked.
         TextError: If a word, phrase or hot word has a character that the model lacks.
     """
     from speechrnn.decoding import DecodingOptions
     from speechrnn.runtime import Transcriber
 
-    return Transcriber(model, threads=threads, device=device, decoding=decoding or DecodingOptions())
+    decoding = decoding or DecodingOptions()
+    return Transcriber(model, threads=threads, device=device, decoding=decoding, batch_s=batch_s)

@@ -121,12 +121,18 @@ def test_an_answer_does_not_depend_on_batch_or_window(
     tones: Transcriber, monkeypatch: pytest.MonkeyPatch, batch_s: float, window_s: float
 ) -> None:
     alone = [tones.transcribe(array, SAMPLE_RATE) for array in arrays()]
-    monkeypatch.setattr(transcriber, "MAX_BATCH_S", batch_s)
+    monkeypatch.setattr(tones, "batch_s", batch_s)
     monkeypatch.setattr(transcriber, "WINDOW_S", window_s)
     for single, result in zip(alone, tones.transcribe(arrays(), SAMPLE_RATE), strict=True):
         assert result.text == single.text
         assert result.hypothesis.frames == single.hypothesis.frames
         assert result.confidence == pytest.approx(single.confidence, abs=1e-6)
+
+
+@pytest.mark.parametrize("batch_s", [0.0, -1.0, float("nan")])
+def test_a_batch_of_no_seconds_is_refused(batch_s: float) -> None:
+    with pytest.raises(ConfigError, match="batch_s must be > 0 s, got"):
+        Transcriber(batch_s=batch_s)
 
 
 def test_batches_are_bounded_in_padded_seconds_and_lose_nothing() -> None:

@@ -1,13 +1,11 @@
 """The options of every command that turns log probabilities into text."""
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
 
 from speechrnn.cli.console import Progress
 from speechrnn.cli.lm_sample import open_language_model
-from speechrnn.cli.model_options import positive_count
+from speechrnn.cli.model_options import number, positive_count
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import ConfigError
 from speechrnn.lm import NgramModel, read_lm
@@ -99,24 +97,6 @@ def open_lm(path: Path) -> NgramModel:
     """Read a language model; a large ARPA file takes a while."""
     with Progress("reading the language model", total=1):
         return read_lm(path, verify=True)  # damaged arrays would crash compiled code
-
-
-def number(*, least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
-    """Make a parser of finite numbers in [least, most]."""
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and least <= value <= most):
-            bounds = [f">= {least:g}"] * (least > -math.inf) + [f"<= {most:g}"] * (most < math.inf)
-            raise argparse.ArgumentTypeError(
-                f"must be a number {' and '.join(bounds)}".strip() + f", got {text!r}"
-            )
-        return value
-
-    return parse
 
 
 def hot_words(text: str) -> dict[str, float]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from speechrnn.cli.calibrate import describe_fit
 from speechrnn.cli.console import Progress, put, say
-from speechrnn.cli.decoding_options import number, open_lm
-from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber, positive_count
+from speechrnn.cli.decoding_options import open_lm
+from speechrnn.cli.model_options import add_model_options, introduce, number, open_transcriber, positive_count
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import ConfigError

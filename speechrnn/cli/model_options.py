@@ -1,14 +1,17 @@
 """The options of every command that runs a model."""
 
 import argparse
+import math
+from collections.abc import Callable
 
 from speechrnn.cli.console import Progress
 from speechrnn.decoding import DecodingOptions
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.transcriber import MAX_BATCH_S
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model`` and ``--threads``."""
+    """Add ``--model``, ``--device``, ``--threads`` and ``--batch-seconds``."""
     parser.add_argument(
         "-m",
         "--model",
@@ -16,10 +19,20 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="model file (.onnx), checkpoint (.ckpt) or name of a shipped model; default: an4",
     )
     parser.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N; default: auto"
+    )
+    parser.add_argument(
         "--threads",
         type=positive_count,
         metavar="N",
         help="processor threads; default: the physical cores, at most 4",
+    )
+    parser.add_argument(
+        "--batch-seconds",
+        type=number(least=0.1),
+        default=MAX_BATCH_S,
+        metavar="S",
+        help=f"audio that goes through the network at once; default: {MAX_BATCH_S:g}",
     )
 
 
@@ -30,10 +43,34 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
+def number(*, least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
+    """Make a parser of finite numbers in [least, most]."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and least <= value <= most):
+            bounds = [f">= {least:g}"] * (least > -math.inf) + [f"<= {most:g}"] * (most < math.inf)
+            raise argparse.ArgumentTypeError(
+                f"must be a number {' and '.join(bounds)}".strip() + f", got {text!r}"
+            )
+        return value
+
+    return parse
+
+
 def open_transcriber(args: argparse.Namespace, decoding: DecodingOptions = DecodingOptions()) -> Transcriber:
     """Open the model that the options name; a checkpoint, and a beam search, take a while the first time."""
     with Progress("opening the model", total=1):
-        transcriber = Transcriber(args.model, threads=args.threads, decoding=decoding)
+        transcriber = Transcriber(
+            args.model,
+            threads=args.threads,
+            device=args.device,
+            decoding=decoding,
+            batch_s=args.batch_seconds,
+        )
     with Progress("preparing the search", total=1):
         transcriber.interpreter.prepare()
     return transcriber

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from speechrnn.audio import Source, Waveform, load_audio, source_name
 from speechrnn.decoding.decoder import DecodingOptions
 from speechrnn.decoding.hypothesis import NOTHING
-from speechrnn.errors import SpeechRNNError
+from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
@@ -49,6 +49,7 @@ class Transcriber:
         threads: int | None = None,
         device: str = "auto",
         decoding: DecodingOptions = DecodingOptions(),
+        batch_s: float = MAX_BATCH_S,
     ) -> None:
         """Open a model.
 
@@ -58,14 +59,19 @@ class Transcriber:
             threads: Processor threads, >= 1; the physical cores, at most 4, when not given.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             decoding: How to get from the network's answers to text; greedily when not given.
+            batch_s: Padded seconds of audio in one run of the model, > 0; more takes more memory. A clip
+                that is longer goes alone.
 
         Raises:
             ModelFileError: If there is no such model, or the file is not one.
             CheckpointError: If a checkpoint cannot be exported.
-            ConfigError: If ``threads`` is below 1, the device does not exist, or the model cannot be decoded
-                as asked.
+            ConfigError: If ``threads`` is below 1, ``batch_s`` is not above 0, the device does not exist, or
+                the model cannot be decoded as asked.
             TextError: If a word, phrase or hot word has a character that the model lacks.
         """
+        if not batch_s > 0:
+            raise ConfigError(f"batch_s must be > 0 s, got {batch_s}")
+        self.batch_s = batch_s
         path = find_model(model)
         is_checkpoint = path.suffix == ".ckpt"
         self.model = ModelFile(
@@ -190,7 +196,7 @@ class Transcriber:
         """Run the network on the clips that were read ahead, each result in its place."""
         results: dict[int, Emission | SpeechRNNError] = {}
         lengths = {i: len(clip.waveform) for i, clip in enumerate(window) if isinstance(clip, Clip)}
-        for batch in split_batches(lengths, MAX_BATCH_S * self.info.sample_rate):
+        for batch in split_batches(lengths, self.batch_s * self.info.sample_rate):
             clips = [clip for clip in (window[i] for i in batch) if isinstance(clip, Clip)]
             results.update(zip(batch, self._compute_batch(clips), strict=True))
         return [clip if isinstance(clip, SpeechRNNError) else results[i] for i, clip in enumerate(window)]
