@@ -10,7 +10,10 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from speechrnn.cli.config_errors import explain, keys_of_class
+from speechrnn.cli.console import say
 from speechrnn.errors import CheckpointError, ConfigError
+from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.nn.transfer import transfer_weights
 from speechrnn.training.callbacks import DataWait, LastCheckpoint, PredictionWriter, checkpoint_folder
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
@@ -61,6 +64,12 @@ class TrainingCLI(LightningCLI):
         """Add the callbacks that can be configured, and what one part takes from another."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="checkpoint to fine-tune: fit begins with its weights, as far as they fit this model",
+        )
         parser.set_defaults(CALLBACK_DEFAULTS)
         parser.set_defaults({"data": {"class_path": f"{DATA[0].__module__}.{DATA[0].__name__}"}})
         for action in parser._actions:
@@ -107,6 +116,36 @@ class TrainingCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:  # jsonargparse's, around what the classes themselves said
             raise ConfigError(explain(str(error), (), ())) from error
+        config = self.config[self.subcommand]
+        # A checkpoint to go on from has weights of its own, which began with the others.
+        if self.subcommand == "fit" and config.init_from is not None and config.ckpt_path is None:
+            begin_with(self.model, config.init_from)
+
+
+def begin_with(task: pl.LightningModule, checkpoint: str) -> None:
+    """Put the weights of a checkpoint into a task's network, and say what fitted.
+
+    Raises:
+        CheckpointError: If it cannot be read, or nothing of it fits.
+        ConfigError: If the task is a language model's.
+    """
+    if not isinstance(task, CTCTask | ClassificationTask):
+        raise ConfigError("--init_from is for models that hear")
+    try:
+        transfer = transfer_weights(load_checkpoint(checkpoint), task.model)
+    except CheckpointError as error:
+        said = str(error)
+        raise CheckpointError(said if said.startswith(checkpoint) else f"{checkpoint}: {said}") from error
+    say(f"speechrnn: begun with {checkpoint}: {transfer}")
+
+
+def with_underscores(arguments: list[str]) -> list[str]:
+    """Spell the names of options as LightningCLI does; ``--init-from`` is understood as ``--init_from``."""
+    spelled = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        spelled.append(f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else argument)
+    return spelled
 
 
 def list_options(data: type) -> str:
@@ -141,7 +180,7 @@ def run(argv: list[str]) -> int:
     for message in (".*LeafSpec.*", ".*does not have many workers.*"):
         warnings.filterwarnings("ignore", message=message)
     # LightningCLI reads the command line itself, also in the processes that it launches.
-    sys.argv = ["speechrnn", *argv]
+    sys.argv = ["speechrnn", *with_underscores(argv)]
     try:
         TrainingCLI(
             pl.LightningModule,
