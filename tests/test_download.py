@@ -247,3 +247,10 @@ def test_a_release_that_cannot_be_unpacked_is_removed_to_be_fetched_anew(tmp_pat
     with pytest.raises(DownloadError, match="cannot be unpacked"):
         download_release([f"{base}/file"], tmp_path / "a.tar.gz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_md5_is_checked_where_a_publisher_gives_no_better_digest(base: str, tmp_path: Path) -> None:
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    assert download([f"{base}/file"], tmp_path / "a", md5=md5).read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match=f"its MD5 is {md5}, not 0123"):
+        download([f"{base}/file"], tmp_path / "b", md5="0123")

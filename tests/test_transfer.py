@@ -88,9 +88,7 @@ def test_fit_begins_with_the_weights_of_a_checkpoint(
     source = make_model(seed=3)
     assert source.config.vocabulary == CHARACTERS
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
-    torch.save(
-        {"state_dict": state, "speechrnn": checkpoint_entry(source.config)}, tmp_path / "source.ckpt"
-    )
+    torch.save({"state_dict": state, "speechrnn": checkpoint_entry(source.config)}, tmp_path / "source.ckpt")
     write_corpus(tmp_path / "data")
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     arguments = ["fit", "--config", str(tmp_path / "recipe.yaml"), "--data.root", str(tmp_path / "data")]

@@ -10,7 +10,7 @@ Example:
 """
 
 import argparse
-import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,16 +20,28 @@ from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines
-from speechrnn.training.download import download_release, ignore_progress
+from speechrnn.training.download import DownloadError, download_release, ignore_progress
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
 
-logger = logging.getLogger("speechrnn")
-
 MINI = "train-clean-5"
 MIRRORS = ("https://www.openslr.org/resources", "https://us.openslr.org/resources")
-RESOURCES = {MINI: 31, "dev-clean-2": 31}  # all other parts are of resource 12
+# Of OpenSLR's resource 31, whose publisher gives MD5 sums.
+MINI_MD5 = {
+    MINI: "5df7d4e78065366204ca6845bb08f490",
+    "dev-clean-2": "6d7ab67ac6a1d2c993d050e16d61080d",
+}
+# Of resource 12.
+SHA256 = {
+    "dev-clean": "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+    "dev-other": "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365",
+    "test-clean": "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+    "test-other": "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29",
+    "train-clean-100": "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
+    "train-clean-360": "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf",
+    "train-other-500": "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2",
+}
 
 # Of train-clean-5, fixed before anything was trained: a woman and a man, two women and two men.
 DEV_SPEAKERS = ("1970", "2136")
@@ -53,13 +65,20 @@ def download_librispeech(
         The folder that holds the parts.
 
     Raises:
-        DownloadError: If a part cannot be had or unpacked.
+        DownloadError: If there is no such part, or it cannot be had or unpacked.
     """
     root = target / "LibriSpeech"
     for part in parts:
+        md5, sha256 = MINI_MD5.get(part), SHA256.get(part)
+        if md5 is None and sha256 is None:
+            raise DownloadError(f"no part {part!r}; parts are {', '.join((*MINI_MD5, *SHA256))}")
         if not (root / part).is_dir():
-            urls = [f"{mirror}/{RESOURCES.get(part, 12)}/{part}.tar.gz" for mirror in MIRRORS]
-            download_release(urls, target / f"{part}.tar.gz", on_progress=on_progress)
+            urls = [f"{mirror}/{31 if md5 else 12}/{part}.tar.gz" for mirror in MIRRORS]
+            unpacked = target / f"{part}.partial"  # a part that is there is there as a whole
+            archive = unpacked / f"{part}.tar.gz"
+            download_release(urls, archive, sha256=sha256, md5=md5, on_progress=on_progress)
+            root.mkdir(exist_ok=True)
+            os.replace(unpacked / "LibriSpeech" / part, root / part)
     return root
 
 
@@ -168,7 +187,7 @@ def find_audio(stem: Path) -> Path:
 
 def hold_out(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
     """Split train-clean-5 by speaker."""
-    held_out = {speaker: "dev" for speaker in DEV_SPEAKERS} | {speaker: "test" for speaker in TEST_SPEAKERS}
+    held_out = dict.fromkeys(DEV_SPEAKERS, "dev") | dict.fromkeys(TEST_SPEAKERS, "test")
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for utterance in utterances:
         splits[held_out.get(utterance.speaker or "", "train")].append(utterance)

@@ -144,7 +144,9 @@ def with_underscores(arguments: list[str]) -> list[str]:
     spelled = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        spelled.append(f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else argument)
+        spelled.append(
+            f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else argument
+        )
     return spelled
 
 

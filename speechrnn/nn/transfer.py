@@ -54,7 +54,8 @@ def transfer_weights(source: SpeechModel, target: SpeechModel) -> Transfer:
     theirs, ours = source.state_dict(), target.state_dict()
     rows = shared_rows(source, target)
     other_features = differences(asdict(source.config.features), asdict(target.config.features))
-    copied, anew = [], []
+    copied: list[str] = []
+    anew: list[str] = []
     with torch.no_grad():
         for name, tensor in ours.items():
             if name.startswith(OUTPUT_LAYER):

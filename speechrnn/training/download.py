@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +33,7 @@ def download(
     path: str | os.PathLike[str],
     *,
     sha256: str | None = None,
+    md5: str | None = None,
     num_bytes: int | None = None,
     on_progress: Callable[[int, int | None], object] = ignore_progress,
 ) -> Path:
@@ -45,6 +46,7 @@ def download(
         urls: Where the same file can be had, http or https, in order of preference.
         path: File to write; its folder is made.
         sha256: Expected digest, hexadecimal; not checked when not given.
+        md5: The same, for publishers who give no better one.
         num_bytes: Expected size; not checked when not given.
         on_progress: Called with the bytes that are there and those of the whole file (None where
             the server does not say), for a progress bar.
@@ -57,13 +59,14 @@ def download(
             cannot be written.
     """
     target = Path(path)
-    if target.is_file() and not complaint(target, sha256, num_bytes):
+    digests = {"SHA-256": sha256, "MD5": md5}
+    if target.is_file() and not complaint(target, digests, num_bytes):
         return target
     reasons = []
     for url in urls:
         try:
             partial = fetch(url, target, on_progress)
-            refuse_unexpected(partial, url, sha256, num_bytes)
+            refuse_unexpected(partial, url, digests, num_bytes)
             os.replace(partial, target)
             return target
         except DownloadError as error:
@@ -147,28 +150,30 @@ def reason_of(error: Exception) -> str:
     return str(getattr(reason, "strerror", None) or reason or type(error).__name__)
 
 
-def refuse_unexpected(path: Path, url: str, sha256: str | None, num_bytes: int | None) -> None:
+def refuse_unexpected(path: Path, url: str, digests: Mapping[str, str | None], num_bytes: int | None) -> None:
     """Check a downloaded file, and remove one that is wrong, since nothing can be made of it.
 
     Raises:
         DownloadError: If digest or size are not as expected.
     """
-    wrong = complaint(path, sha256, num_bytes)
+    wrong = complaint(path, digests, num_bytes)
     if wrong:
         path.unlink()
         raise DownloadError(f"{url} is not the expected file: {wrong}")
 
 
-def complaint(path: Path, sha256: str | None, num_bytes: int | None) -> str:
+def complaint(path: Path, digests: Mapping[str, str | None], num_bytes: int | None) -> str:
     """Say in what a file differs from what is expected; nothing if it does not."""
     size = path.stat().st_size
     if num_bytes is not None and size != num_bytes:
         return f"it has {size:,} bytes, not {num_bytes:,}"
-    if sha256 is not None:
+    for kind, expected in digests.items():
+        if expected is None:
+            continue
         with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != sha256:
-            return f"its SHA-256 is {digest}, not {sha256}"
+            digest = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
+        if digest != expected:
+            return f"its {kind} is {digest}, not {expected}"
     return ""
 
 
@@ -177,6 +182,7 @@ def download_release(
     archive: str | os.PathLike[str],
     *,
     sha256: str | None = None,
+    md5: str | None = None,
     num_bytes: int | None = None,
     on_progress: Callable[[int, int | None], object] = ignore_progress,
 ) -> None:
@@ -186,7 +192,7 @@ def download_release(
         DownloadError: As for ``download`` and ``unpack``. An archive that cannot be unpacked is
             removed too, so that another attempt fetches it anew.
     """
-    path = download(urls, archive, sha256=sha256, num_bytes=num_bytes, on_progress=on_progress)
+    path = download(urls, archive, sha256=sha256, md5=md5, num_bytes=num_bytes, on_progress=on_progress)
     try:
         unpack(path, path.parent)
     finally:
