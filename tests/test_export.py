@@ -152,6 +152,20 @@ def test_a_file_that_differs_from_torch_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_streams_something_else_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(*arguments: Any, **options: Any) -> Any:
+        for answer in stream_emissions(*arguments, **options):
+            yield answer + 0.01
+
+    stream_emissions = export.stream_emissions
+    monkeypatch.setattr(export, "stream_emissions", forgetful)
+    with pytest.raises(ModelFileError, match=r"streamed differs by 1\.0e-02 from whole; not written"):
+        export_model(make_model(encoder={"bidirectional": False}), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_not_there_is_made_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
     assert export_model(make_model(), tmp_path / "new" / "m.onnx").is_file()
     (tmp_path / "file").touch()

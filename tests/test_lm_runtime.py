@@ -141,7 +141,7 @@ def with_properties(source: Path, target: Path, **changes: str) -> Path:
 
 def test_damaged_metadata_is_named(lm: RecurrentLM, tmp_path: Path) -> None:
     bad = tmp_path / "bad.onnx"
-    with pytest.raises(ModelFileError, match="model file format 9, this speechrnn reads format 1"):
+    with pytest.raises(ModelFileError, match="model file format 9, this speechrnn reads 1 and 2"):
         RecurrentLM(with_properties(lm.path, bad, format_version="9"))
     with pytest.raises(ModelFileError, match="damaged metadata: "):
         RecurrentLM(with_properties(lm.path, bad, config="{"))

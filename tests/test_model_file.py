@@ -176,7 +176,7 @@ def test_an_onnx_file_of_others_is_refused(tmp_path: Path) -> None:
 def test_another_format_version_is_refused_naming_both(tmp_path: Path) -> None:
     properties = {**metadata(), "speechrnn.format_version": "7"}
     path = write_model(tmp_path / "x.onnx", properties=properties)
-    with pytest.raises(ModelFileError, match="model file format 7, this speechrnn reads format 1"):
+    with pytest.raises(ModelFileError, match="model file format 7, this speechrnn reads 1 and 2"):
         ModelFile(path)
 
 

@@ -27,11 +27,29 @@ from speechrnn.nn.features import DELTA_REACH, VARIANCE_FLOOR
 from speechrnn.nn.heads import ClassificationHead, CTCHead
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import FrameLayerNorm, MaskedBatchNorm, RecurrentLayer
-from speechrnn.runtime.model_file import FORMAT_VERSION, ModelFile
+from speechrnn.runtime.emission_stream import WindowOptions, count_statistics, stream_emissions
+from speechrnn.runtime.model_file import (
+    COUNTED,
+    ENCODED,
+    FORMAT_VERSION,
+    FRAME_LIMIT,
+    HOLD,
+    KNOWN_FRAMES,
+    KNOWN_MEAN,
+    KNOWN_VARIANCE,
+    MEAN,
+    NEW_STATE,
+    PAST,
+    SKIP,
+    STATE,
+    VARIANCE,
+    ModelFile,
+)
 
 OPSET = 17
 TOLERANCE = 1e-4
 HALF_PRECISION_ABOVE = 256  # numbers; smaller tensors save nothing
+EVERYTHING = np.iinfo(np.int64).max
 
 
 class Graph:
@@ -41,6 +59,8 @@ class Graph:
         self.half = half
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.options: list[onnx.ValueInfoProto] = []
+        self.more_outputs: list[onnx.ValueInfoProto] = []
         self.constants: dict[tuple[Any, ...], str] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -81,6 +101,18 @@ class Graph:
         name = f"constant_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(array, name))
         return name
+
+    def option(self, name: str, default: NDArray[Any], shape: Sequence[str | int]) -> str:
+        """Add an input that need not be given: an initializer of the same name is its default."""
+        kind = helper.np_dtype_to_tensor_dtype(default.dtype)
+        self.options.append(helper.make_tensor_value_info(name, kind, shape))
+        self.initializers.append(numpy_helper.from_array(default, name))
+        return name
+
+    def output(self, value: str, name: str, shape: Sequence[str | int]) -> None:
+        """Give a value to the outside under a name, behind the two outputs that every file has."""
+        self.nodes.append(helper.make_node("Identity", [value], [name], name=name))
+        self.more_outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
 def export_checkpoint(
@@ -169,13 +201,35 @@ def check_parity(model: SpeechModel, path: Path) -> None:
                 f"{path}: differs from torch by {difference:.1e} (> {TOLERANCE:.0e}) "
                 f"on clips of {waveform_lengths.tolist()} samples; not written"
             )
+    check_streaming(session, noise[-1].numpy())
+
+
+def check_streaming(model: ModelFile, waveform: NDArray[np.float32]) -> None:
+    """Compare a clip in pieces with the clip as a whole, where they are to be the same: of unidirectional models.
+
+    Raises:
+        ModelFileError: If an answer differs by more than ``TOLERANCE``.
+    """
+    if STATE not in model.options:
+        return
+    options = WindowOptions(context_s=len(waveform) / model.info.sample_rate)
+    statistics = count_statistics(model, [waveform])
+    streamed = np.concatenate(list(stream_emissions(model, [waveform], options, statistics=statistics)))
+    whole, _ = model.run(waveform[None], [len(waveform)])
+    expected = (
+        whole[0] if model.info.task == "ctc" else whole
+    )  # a classifier's last answer is for all it heard
+    difference = float(np.abs(streamed[-len(expected) :] - expected).max())
+    if not difference <= TOLERANCE:
+        raise ModelFileError(f"{model.path}: streamed differs by {difference:.1e} from whole; not written")
 
 
 def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> onnx.ModelProto:
     """Write the graph and its metadata."""
     graph = Graph(half=half)
-    features, mask, lengths = add_features(graph, model)
-    features, lengths = add_subsampling(graph, model, features, mask, lengths)
+    features, lengths = add_features(graph, model)
+    features, lengths = add_subsampling(graph, model, features, lengths)
+    features, lengths = add_cut(graph, features, lengths)
     encoded, mask = add_recurrent(graph, model, features, lengths)
     add_head(graph, model, encoded, mask, lengths)
     graph.nodes.append(helper.make_node("Identity", [lengths], ["output_lengths"]))
@@ -184,10 +238,12 @@ def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> o
     outputs = [
         helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, [*shape, len(model.config.vocabulary)]),
         helper.make_tensor_value_info("output_lengths", TensorProto.INT64, ["batch"]),
+        *graph.more_outputs,
     ]
     inputs = [
         helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
         helper.make_tensor_value_info("waveform_lengths", TensorProto.INT64, ["batch"]),
+        *graph.options,
     ]
     return finish(graph, inputs, outputs, model.config.to_dict(), card)
 
@@ -216,8 +272,8 @@ def finish(
     return proto
 
 
-def add_features(graph: Graph, model: SpeechModel) -> tuple[str, str, str]:
-    """Add the front end; returns features (batch, time, n), mask (batch, time, 1) and lengths (batch,)."""
+def add_features(graph: Graph, model: SpeechModel) -> tuple[str, str]:
+    """Add the front end; returns normalised features (batch, time, n), padding zeroed, and lengths (batch,)."""
     config = model.config.features
     features = add_log_mel(graph, model)
     if config.kind == "mfcc":
@@ -228,8 +284,7 @@ def add_features(graph: Graph, model: SpeechModel) -> tuple[str, str, str]:
     )
     if config.deltas:
         features = add_deltas(graph, features, lengths, config.deltas)
-    mask = add_mask(graph, features, lengths)
-    return add_normalization(graph, model, features, mask, lengths), mask, lengths
+    return add_normalization(graph, model, features, lengths)
 
 
 def add_log_mel(graph: Graph, model: SpeechModel) -> str:
@@ -241,7 +296,7 @@ def add_log_mel(graph: Graph, model: SpeechModel) -> str:
         waveform = graph.add("Conv", waveform, graph.weight(emphasis), pads=[1, 0])
     left = (config.n_fft - config.win_length) // 2
     right = config.n_fft - config.win_length - left
-    ends = [graph.constant([left]), graph.constant([-right if right else np.iinfo(np.int64).max])]
+    ends = [graph.constant([left]), graph.constant([-right if right else EVERYTHING])]
     waveform = graph.add("Slice", waveform, *ends, graph.constant([2]))
     kernel = add_fourier_kernel(graph, model, left)
     spectrum = graph.add("Conv", waveform, kernel, strides=[config.hop_length])
@@ -312,32 +367,83 @@ def add_mask(graph: Graph, values: str, lengths: str, axis: int = 1) -> str:
     return graph.add("Unsqueeze", real, graph.constant([2]))
 
 
-def add_normalization(graph: Graph, model: SpeechModel, features: str, mask: str, lengths: str) -> str:
-    """Normalise mean and variance as configured, padding zeroed."""
+def add_normalization(graph: Graph, model: SpeechModel, features: str, lengths: str) -> tuple[str, str]:
+    """Normalise mean and variance as configured, padding zeroed; returns features and lengths."""
     zero = graph.constant(0.0, np.float32)
+    mask = add_mask(graph, features, lengths)
     kind = model.config.features.normalization
+    if kind == "utterance":
+        return add_utterance_normalization(graph, model, features, lengths)
     if kind == "global":
         scale = (model.features.variance + VARIANCE_FLOOR).rsqrt()
         centred = graph.add("Sub", features, graph.weight(model.features.mean))
-        return graph.add("Where", mask, graph.add("Mul", centred, graph.weight(scale)), zero)
-    if kind == "none":
-        return graph.add("Where", mask, features, zero)
-    count = graph.add("Cast", graph.add("Max", lengths, graph.constant([1])), to=TensorProto.FLOAT)
-    count = graph.add("Unsqueeze", count, graph.constant([1, 2]))
+        features = graph.add("Mul", centred, graph.weight(scale))
+    return graph.add("Where", mask, features, zero), lengths
+
+
+def add_utterance_normalization(
+    graph: Graph, model: SpeechModel, features: str, lengths: str
+) -> tuple[str, str]:
+    """Normalise by the mean and variance of what is counted here and of what was counted before.
+
+    Alone, a clip's own frames count. A clip in pieces is normalised alike because each piece can be told what
+    the others hold (``KNOWN``) and which of its frames are new (``COUNTED``). Two samples are joined as by
+    Chan et al. (1983): with w = n / (n + n'), mean = mean' + w (mean - mean') and
+    variance = (1 - w) variance' + w variance + w (1 - w) (mean - mean')^2.
+    """
+    size = model.config.features.n_features
+    zero, one = graph.constant(0.0, np.float32), graph.constant(1.0, np.float32)
+    known = [
+        graph.option(name, np.zeros((1, *shape), np.float32), ["batch or 1", *shape])
+        for name, shape in ((KNOWN_FRAMES, (1, 1)), (KNOWN_MEAN, (1, size)), (KNOWN_VARIANCE, (1, size)))
+    ]
+    counted = add_counted(graph, features, lengths)
+    count = graph.add("ReduceSum", graph.add("Cast", counted, to=TensorProto.FLOAT), graph.constant([1]))
+    at_least_one = graph.add("Max", count, one)
 
     def average(values: str) -> str:
-        return graph.add("Div", graph.add("ReduceSum", values, graph.constant([1])), count)
+        kept = graph.add("Where", counted, values, zero)
+        return graph.add("Div", graph.add("ReduceSum", kept, graph.constant([1])), at_least_one)
 
-    mean = average(graph.add("Where", mask, features, zero))
-    centred = graph.add("Where", mask, graph.add("Sub", features, mean), zero)
-    variance = average(graph.add("Mul", centred, centred))
+    mean = average(features)
+    deviation = graph.add("Sub", features, mean)
+    variance = average(graph.add("Mul", deviation, deviation))
+    share = graph.add("Div", count, graph.add("Max", graph.add("Add", known[0], count), one))
+    rest = graph.add("Sub", one, share)
+    step = graph.add("Sub", mean, known[1])
+    moved = graph.add("Mul", share, step)
+    mean = graph.add("Add", known[1], moved)
+    parts = [
+        graph.add("Mul", rest, known[2]),
+        graph.add("Mul", share, variance),
+        graph.add("Mul", rest, graph.add("Mul", moved, step)),
+    ]
+    variance = graph.add("Sum", *parts)
+    graph.output(mean, MEAN, ["batch", 1, size])
+    graph.output(variance, VARIANCE, ["batch", 1, size])
     floored = graph.add("Add", variance, graph.constant(VARIANCE_FLOOR, np.float32))
-    return graph.add("Div", centred, graph.add("Sqrt", floored))
+    normalised = graph.add("Div", graph.add("Sub", features, mean), graph.add("Sqrt", floored))
+    normalised = graph.add("Where", add_mask(graph, features, lengths), normalised, zero)
+    return add_limit(graph, normalised, lengths)
 
 
-def add_subsampling(
-    graph: Graph, model: SpeechModel, features: str, mask: str, lengths: str
-) -> tuple[str, str]:
+def add_counted(graph: Graph, features: str, lengths: str) -> str:
+    """Mark the frames whose mean and variance count: (batch, time, 1) bool; all real ones if nothing is said."""
+    bounds = graph.option(COUNTED, np.array([0, EVERYTHING]), [2])
+    first, end = (graph.add("Gather", bounds, graph.constant([place])) for place in (0, 1))
+    mask = add_mask(graph, features, graph.add("Min", lengths, end))
+    old = graph.add("Less", add_time(graph, features), first)
+    return graph.add("And", mask, graph.add("Unsqueeze", graph.add("Not", old), graph.constant([0, 2])))
+
+
+def add_limit(graph: Graph, features: str, lengths: str) -> tuple[str, str]:
+    """Let no more than the first frames through: who wants only mean and variance asks for one."""
+    limit = graph.option(FRAME_LIMIT, np.array([EVERYTHING]), [1])
+    lengths = graph.add("Min", lengths, limit)
+    return graph.add("Slice", features, graph.constant([0]), limit, graph.constant([1])), lengths
+
+
+def add_subsampling(graph: Graph, model: SpeechModel, features: str, lengths: str) -> tuple[str, str]:
     """Add the strided convolutions; returns (batch, time, n) and the new lengths."""
     padding = [KERNEL_SIZE // 2] * 4
     subsampling = model.encoder.subsampling
@@ -356,6 +462,15 @@ def add_subsampling(
     return graph.add("Reshape", frames_first, graph.constant([0, 0, subsampling.output_size])), lengths
 
 
+def add_cut(graph: Graph, features: str, lengths: str) -> tuple[str, str]:
+    """Leave out frames at both ends: those next to a cut, which the convolutions could not see beyond."""
+    skip = graph.option(SKIP, np.array([0]), [1])
+    hold = graph.option(HOLD, np.array([0]), [1])
+    end = graph.add("Sub", graph.add("Gather", graph.add("Shape", features), graph.constant([1])), hold)
+    lengths = graph.add("Sub", graph.add("Sub", lengths, skip), hold)
+    return graph.add("Slice", features, skip, end, graph.constant([1])), lengths
+
+
 def add_recurrent(graph: Graph, model: SpeechModel, features: str, lengths: str) -> tuple[str, str]:
     """Add the recurrent layers; returns encoded frames (batch, time, n), padding zeroed, and their mask."""
     mask = add_mask(graph, features, lengths)
@@ -363,29 +478,63 @@ def add_recurrent(graph: Graph, model: SpeechModel, features: str, lengths: str)
     sequence_lens = graph.add("Max", lengths, graph.constant([1]))
     sequence_lens = graph.add("Cast", sequence_lens, to=TensorProto.INT32)
     values = graph.add("Transpose", features, perm=[1, 0, 2])
-    for layer in model.encoder.recurrent.layers:
+    layers = model.encoder.recurrent.layers
+    begins = add_states(graph, model, lengths)
+    ends: list[str] = []
+    for layer, begin in zip(layers, begins, strict=True):
         assert isinstance(layer, RecurrentLayer)
-        values = add_layer(graph, model, layer, values, sequence_lens)
+        values, end = add_layer(graph, model, layer, values, sequence_lens, begin)
+        ends += end
+    if not model.config.encoder.bidirectional:
+        joined = graph.add("Concat", *ends, axis=0)
+        graph.output(joined, NEW_STATE, [len(ends), "batch", model.config.encoder.hidden_size])
     encoded = graph.add("Transpose", values, perm=[1, 0, 2])
     return graph.add("Where", mask, encoded, graph.constant(0.0, np.float32)), mask
 
 
+def add_states(graph: Graph, model: SpeechModel, lengths: str) -> list[list[str]]:
+    """Add the state in which each layer begins, (1, batch, n) for each part; none if bidirectional."""
+    config = model.config.encoder
+    if config.bidirectional:
+        return [[]] * config.num_layers
+    parts = 2 if config.cell == "lstm" else 1
+    rows, width = parts * config.num_layers, config.hidden_size
+    state = graph.option(STATE, np.zeros((rows, 1, width), np.float32), [rows, "batch or 1", width])
+    shape = graph.add(
+        "Concat", graph.constant([rows]), graph.add("Shape", lengths), graph.constant([width]), axis=0
+    )
+    split = graph.add_outputs("Split", graph.add("Expand", state, shape), num_outputs=rows, axis=0)
+    return [split[row : row + parts] for row in range(0, rows, parts)]
+
+
 def add_layer(
-    graph: Graph, model: SpeechModel, layer: RecurrentLayer, values: str, sequence_lens: str
-) -> str:
-    """Add one layer over (time, batch, n) values."""
+    graph: Graph,
+    model: SpeechModel,
+    layer: RecurrentLayer,
+    values: str,
+    sequence_lens: str,
+    begin: Sequence[str],
+) -> tuple[str, list[str]]:
+    """Add one layer over (time, batch, n) values; returns its output and the state in which it ends."""
     config = model.config.encoder
     cells = [layer.forward_cell, *([layer.backward_cell] if layer.backward_cell else [])]
     kernels = [graph.weight(stacked) for stacked in stack_cells(cells, config.cell)]
-    attributes = cell_attributes(config)
-    output = graph.add(config.cell.upper(), values, *kernels, sequence_lens, **attributes)
+    output, *end = graph.add_outputs(
+        config.cell.upper(),
+        values,
+        *kernels,
+        sequence_lens,
+        *begin,
+        num_outputs=1 + len(begin),
+        **cell_attributes(config),
+    )
     output = graph.add("Transpose", output, perm=[0, 2, 1, 3])
     width = len(cells) * config.hidden_size
     output = graph.add("Reshape", output, graph.constant([0, 0, width]))
     if layer.projection is not None:
         output = add_linear(graph, layer.projection, output)
     output = add_norm(graph, layer.norm, output)
-    return graph.add("Add", output, values) if layer.residual else output
+    return (graph.add("Add", output, values) if layer.residual else output), end
 
 
 def cell_attributes(config: EncoderConfig) -> dict[str, Any]:
@@ -436,9 +585,29 @@ def add_head(graph: Graph, model: SpeechModel, encoded: str, mask: str, lengths:
     assert isinstance(head, CTCHead | ClassificationHead)
     if isinstance(head, ClassificationHead):
         bidirectional = model.config.encoder.bidirectional
+        if not bidirectional:
+            encoded, mask, lengths = add_past(graph, model, encoded, mask, lengths)
         encoded = add_pooling(graph, head, encoded, mask, lengths, bidirectional=bidirectional)
     logits = add_linear(graph, head.output, encoded)
     graph.nodes.append(helper.make_node("LogSoftmax", [logits], ["log_probs"], axis=-1))
+
+
+def add_past(graph: Graph, model: SpeechModel, encoded: str, mask: str, lengths: str) -> tuple[str, str, str]:
+    """Put frames that were encoded earlier in front of the new ones, so that both are pooled together."""
+    width = model.config.encoder.output_size
+    past = graph.option(PAST, np.zeros((1, 0, width), np.float32), ["batch or 1", "past frames", width])
+    graph.output(encoded, ENCODED, ["batch", "frames", width])
+    batch = graph.add("Shape", lengths)
+    shape = graph.add("Concat", batch, graph.constant([1, 1]), axis=0)
+    past = graph.add("Expand", past, shape)
+    num_past = graph.add("Gather", graph.add("Shape", past), graph.constant([1]))
+    before = graph.add("Expand", graph.constant(True, np.bool_), graph.add("Shape", past))
+    before = graph.add("Slice", before, graph.constant([0]), graph.constant([1]), graph.constant([2]))
+    return (
+        graph.add("Concat", past, encoded, axis=1),
+        graph.add("Concat", before, mask, axis=1),
+        graph.add("Add", lengths, num_past),
+    )
 
 
 def add_pooling(

@@ -1,5 +1,6 @@
 """The model at work: model files and transcription with ONNX Runtime, without torch."""
 
+from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model, shipped_models
@@ -7,11 +8,13 @@ from speechrnn.runtime.transcriber import Transcriber
 
 __all__ = [
     "Emission",
+    "EmissionStream",
     "Interpreter",
     "ModelFile",
     "ModelInfo",
     "Transcriber",
     "Transcription",
+    "WindowOptions",
     "find_model",
     "shipped_models",
 ]

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -19,13 +19,25 @@ from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNE
 from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.text import LANGUAGE_MODEL_TASK, Vocabulary
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+READABLE_VERSIONS = ("1", FORMAT_VERSION)  # 1 has none of the inputs and outputs below
 VERSION_KEY = "speechrnn.format_version"
 CONFIG_KEY = "speechrnn.config"
 CARD_KEY = "speechrnn.card"
 DECODING_KEY = "speechrnn.decoding"
 INPUTS = ["waveform", "waveform_lengths"]
 OUTPUTS = ["log_probs", "output_lengths"]
+
+# Inputs with defaults, and outputs, for a clip that comes in pieces. Output frames left out at both ends:
+SKIP, HOLD = "skip", "hold"
+# What each unidirectional layer ends and begins with: (layers, batch, hidden_size), for an LSTM h and c of each.
+STATE, NEW_STATE = "state", "new_state"
+# Encoded frames, (batch, frames, n), that a unidirectional classifier pools with the new ones.
+PAST, ENCODED = "past", "encoded"
+# Of utterance normalisation: mean and variance, (batch, 1, n_features), of frames counted before; the range of
+# frames that count now; both together; how many frames to go on with.
+KNOWN_FRAMES, KNOWN_MEAN, KNOWN_VARIANCE = "known_frames", "known_mean", "known_variance"
+COUNTED, MEAN, VARIANCE, FRAME_LIMIT = "counted", "mean", "variance", "frame_limit"
 MOST_THREADS = 4  # small recurrent networks gain nothing from more
 SILENT = 4  # ONNX Runtime's log level "fatal": everything else reaches us as an exception
 MOST_NAMED_LABELS = 12
@@ -86,7 +98,11 @@ class ModelInfo:
 
 
 class ModelFile:
-    """A model file, open and ready to run."""
+    """A model file, open and ready to run.
+
+    Attributes:
+        options: Inputs that it has beside ``INPUTS`` and that have defaults: name to shape.
+    """
 
     def __init__(
         self, path: str | PathLike[str], *, threads: int | None = None, device: str = "auto"
@@ -107,6 +123,8 @@ class ModelFile:
         self._session = open_session(self.path, threads=threads, device=device)
         self.info = read_info(self.path, read_metadata(self.path, self._session))
         check_signature(self.path, self._session)
+        self._outputs = [value.name for value in self._session.get_outputs()]
+        self.options = {value.name: value.shape for value in self._session.get_overridable_initializers()}
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -134,14 +152,44 @@ class ModelFile:
         lengths = np.asarray(waveform_lengths, dtype=np.int64)
         for index, length in enumerate(lengths):
             self.info.check_length(int(length), f"clip {index} of the batch")
-        inputs = dict(zip(INPUTS, (np.asarray(waveform, dtype=np.float32), lengths), strict=True))
+        log_probs, output_lengths = self._run(OUTPUTS, np.asarray(waveform, dtype=np.float32), lengths, {})
+        return log_probs, output_lengths
+
+    def run_window(
+        self, waveform: NDArray[np.float32], inputs: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
+        """Compute one piece of each of several clips; ``EmissionStream`` knows how to cut them.
+
+        Args:
+            waveform: (batch, samples) of which no one is padded, at least one window.
+            inputs: Those of ``options`` that are not to have their defaults.
+
+        Returns:
+            Every output of the file by name.
+
+        Raises:
+            ModelFileError: If ONNX Runtime cannot compute it.
+        """
+        lengths = np.full(len(waveform), waveform.shape[1], np.int64)
+        return dict(zip(self._outputs, self._run(self._outputs, waveform, lengths, inputs), strict=True))
+
+    def _run(
+        self,
+        outputs: Sequence[str],
+        waveform: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        inputs: Mapping[str, NDArray[Any]],
+    ) -> list[NDArray[Any]]:
+        """Run the session; a ``ModelFileError`` if it fails."""
         try:
-            log_probs, output_lengths = self._session.run(OUTPUTS, inputs)
+            answers: list[NDArray[Any]] = self._session.run(
+                outputs, dict(zip(INPUTS, (waveform, lengths), strict=True)) | dict(inputs)
+            )
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             raise ModelFileError(
                 f"{self.path}: failed on a batch of shape {np.shape(waveform)}: {reason_of(error)}"
             ) from error
-        return log_probs, output_lengths
+        return answers
 
 
 def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:
@@ -241,9 +289,9 @@ def check_version(path: Path, metadata: Mapping[str, str]) -> str:
         raise ModelFileError(
             f"{path}: an ONNX file, but not one that speechrnn wrote; make one with `speechrnn export`"
         )
-    if version != FORMAT_VERSION:
+    if version not in READABLE_VERSIONS:
         raise ModelFileError(
-            f"{path}: model file format {version}, this speechrnn reads format {FORMAT_VERSION}; "
+            f"{path}: model file format {version}, this speechrnn reads {' and '.join(READABLE_VERSIONS)}; "
             "use the speechrnn that wrote it, or export the model again"
         )
     return version
@@ -292,7 +340,7 @@ def check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
     """Refuse a graph whose inputs or outputs are not the ones that we run, with a ``ModelFileError``."""
     inputs = [value.name for value in session.get_inputs()]
     outputs = [value.name for value in session.get_outputs()]
-    if inputs != INPUTS or outputs != OUTPUTS:
+    if inputs != INPUTS or outputs[: len(OUTPUTS)] != OUTPUTS:
         raise ModelFileError(
             f"{path}: damaged: it maps {', '.join(inputs)} to {', '.join(outputs)}, "
             f"not {', '.join(INPUTS)} to {', '.join(OUTPUTS)}"
