@@ -17,6 +17,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "new_file": ({"errors"}, set()),
     "audio": ({"errors"}, {"numpy", "soundfile", "soxr"}),
+    "voice_activity": ({"errors"}, {"numpy"}),
     "live_audio": ({"errors", "audio"}, {"numpy", "soxr"}),
     "text": ({"errors"}, {"numpy"}),
     "metrics": ({"errors"}, {"numpy"}),
