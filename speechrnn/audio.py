@@ -10,7 +10,7 @@ import tempfile
 from functools import cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import soundfile
@@ -76,6 +76,29 @@ def load_audio(
         raise AudioError(f"{name}: {len(samples)} samples at {rate} Hz are less than one at {sample_rate} Hz")
     # Lossy codecs and resampling overshoot full scale a little.
     return np.ascontiguousarray(np.clip(waveform, -1, 1), dtype=np.float32)
+
+
+class AudioFormat(NamedTuple):
+    """How a file was recorded."""
+
+    sample_rate: int
+    """Hz."""
+    num_channels: int
+
+
+def read_format(source: str | PathLike[str] | bytes | BinaryIO) -> AudioFormat:
+    """Read how a file was recorded; an open file is read from where it stands.
+
+    Raises:
+        AudioError: If it is missing or not audio.
+    """
+    name = source_name(source)
+    try:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            return AudioFormat(file.samplerate, file.channels)
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError):  # as the loader would say it
+        samples, rate = read_samples(source, name)
+        return AudioFormat(rate, samples.shape[1])
 
 
 def source_name(source: Source) -> str:

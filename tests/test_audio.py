@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from speechrnn import audio
-from speechrnn.audio import load_audio
+from speechrnn.audio import load_audio, read_format
 from speechrnn.errors import AudioError
 
 RATE = 16_000
@@ -618,3 +618,24 @@ def test_an_array_of_another_type_is_an_error(dtype: Any) -> None:
 def test_an_array_of_other_dimensions_is_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(AudioError, match=r"must be \(samples,\) or \(samples, channels\)"):
         load(np.zeros(shape), source_rate=RATE)
+
+
+# ---- How a file was recorded ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_the_format_of_a_file_is_read_without_its_samples(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, np.zeros((4410, 2)), 44_100)
+    assert read_format(path) == (44_100, 2)
+    assert read_format(str(path)) == (44_100, 2)
+    assert read_format(path.read_bytes()) == (44_100, 2)
+    with path.open("rb") as file:
+        assert read_format(file) == (44_100, 2)
+
+
+def test_the_format_of_what_is_no_audio_is_an_error_like_the_loaders(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="gone.wav: no such file"):
+        read_format(tmp_path / "gone.wav")
+    with pytest.raises(AudioError, match="not audio that can be read"):
+        read_format(b"no audio at all")

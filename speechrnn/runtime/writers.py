@@ -1,0 +1,181 @@
+"""Transcriptions as files: txt, srt, vtt, tsv and json, as whisper's users know them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from speechrnn.audio import AudioFormat
+from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.decoding.words import SpokenWord
+from speechrnn.runtime.interpretation import Transcription
+from speechrnn.runtime.segments import Segment, SegmentOptions, fold
+
+MS_DIGITS, CONFIDENCE_DIGITS = 3, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """All that is told of a recording."""
+
+    transcription: Transcription
+    segments: tuple[Segment, ...]
+    """What ``split_segments`` made of it."""
+    audio: AudioFormat | None = None
+    """How the recording was made, if that is known."""
+    channel: int | None = None
+    """The one channel that was heard, counted from 0; their mean when not given."""
+    model: Mapping[str, Any] = field(default_factory=dict)
+    """Plain data: name, sha256, version, and ``language`` if it is known."""
+    decoder: Mapping[str, Any] = field(default_factory=dict)
+    """Plain data: how it was decoded."""
+    max_line_width: int = SegmentOptions.max_line_width
+    """Characters in a line of subtitles."""
+
+    def by_word(self) -> "Document":
+        """Make every word a segment of its own."""
+        return replace(self, segments=tuple(split_words(self.segments)))
+
+
+def split_words(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """Make a segment of each word; one without words stays as it is."""
+    for segment in segments:
+        if not segment.words:
+            yield segment
+        for word in segment.words:
+            yield Segment(
+                start_s=word.start_s,
+                end_s=word.end_s,
+                text=word.text,
+                confidence=word.confidence,
+                words=(word,),
+            )
+
+
+def write_txt(document: Document) -> str:
+    """Write a line for each segment."""
+    return "".join(f"{segment.text}\n" for segment in document.segments)
+
+
+def write_srt(document: Document) -> str:
+    """Write SubRip subtitles."""
+    return "".join(
+        f"{number}\n{clock(start, ',')} --> {clock(end, ',')}\n{text}\n\n"
+        for number, (start, end, text) in enumerate(make_cues(document), start=1)
+    )
+
+
+def write_vtt(document: Document) -> str:
+    """Write WebVTT subtitles."""
+    cues = [
+        f"{clock(start, '.')} --> {clock(end, '.')}\n{escape(text)}\n\n"
+        for start, end, text in make_cues(document)
+    ]
+    return "WEBVTT\n\n" + "".join(cues)
+
+
+def write_tsv(document: Document) -> str:
+    """Write start and end in whole milliseconds, and text, under a heading."""
+    rows = [
+        f"{milliseconds(segment.start_s)}\t{milliseconds(segment.end_s)}\t{' '.join(segment.text.split())}\n"
+        for segment in document.segments
+    ]
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def write_json(document: Document, *, indent: int | None = 2) -> str:
+    """Write everything: whisper's keys, and what else is known."""
+    return json.dumps(to_dict(document), ensure_ascii=False, indent=indent) + "\n"
+
+
+WRITERS: dict[str, Callable[[Document], str]] = {
+    "txt": write_txt,
+    "srt": write_srt,
+    "vtt": write_vtt,
+    "tsv": write_tsv,
+    "json": write_json,
+}
+
+
+def to_dict(document: Document) -> dict[str, Any]:
+    """Return plain data: times in seconds, confidences in [0, 1]."""
+    transcription, model = document.transcription, dict(document.model)
+    language = model.pop("language", None)
+    described: dict[str, Any] = {
+        "text": transcription.text,
+        "language": language,
+        "confidence": round(transcription.confidence, CONFIDENCE_DIGITS),
+        "segments": [segment_to_dict(*pair) for pair in enumerate(document.segments)],
+        "alternatives": [hypothesis_to_dict(other) for other in transcription.alternatives],
+        "audio": audio_to_dict(document),
+        "model": model,
+        "decoder": dict(document.decoder),
+    }
+    left_out = {"language"} if language is None else set()
+    left_out |= set() if transcription.alternatives else {"alternatives"}
+    return {key: value for key, value in described.items() if key not in left_out}
+
+
+def segment_to_dict(number: int, segment: Segment) -> dict[str, Any]:
+    """Describe a segment."""
+    return {
+        "id": number,
+        "start": round(segment.start_s, MS_DIGITS),
+        "end": round(segment.end_s, MS_DIGITS),
+        "text": segment.text,
+        "confidence": round(segment.confidence, CONFIDENCE_DIGITS),
+        "words": [word_to_dict(word) for word in segment.words],
+    }
+
+
+def word_to_dict(word: SpokenWord) -> dict[str, Any]:
+    """Describe a word."""
+    return {
+        "word": word.text,
+        "start": round(word.start_s, MS_DIGITS),
+        "end": round(word.end_s, MS_DIGITS),
+        "probability": round(word.confidence, CONFIDENCE_DIGITS),
+    }
+
+
+def hypothesis_to_dict(hypothesis: Hypothesis) -> dict[str, Any]:
+    """Describe one of the next best hypotheses."""
+    return {"text": hypothesis.text, "score": round(hypothesis.score, CONFIDENCE_DIGITS)}
+
+
+def audio_to_dict(document: Document) -> dict[str, Any]:
+    """Describe the recording."""
+    audio, transcription = document.audio, document.transcription
+    return {
+        "path": transcription.source,
+        "duration": round(transcription.duration_s, MS_DIGITS),
+        "sample_rate": audio.sample_rate if audio else None,
+        "channels": audio.num_channels if audio else None,
+        "channel": "mean" if document.channel is None else document.channel,
+    }
+
+
+def make_cues(document: Document) -> Iterator[tuple[int, int, str]]:
+    """Lay out subtitles: start and end in milliseconds, none of them empty, and folded text."""
+    for segment in document.segments:
+        start = milliseconds(segment.start_s)
+        lines = fold(segment.text.split(), document.max_line_width)
+        yield start, max(start + 1, milliseconds(segment.end_s)), "\n".join(lines)
+
+
+def milliseconds(seconds: float) -> int:
+    """Round to whole milliseconds."""
+    return round(1000 * seconds)
+
+
+def clock(time_ms: int, point: str) -> str:
+    """Write a time as HH:MM:SS and milliseconds behind ``point``."""
+    seconds, ms = divmod(time_ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
+
+
+def escape(text: str) -> str:
+    """Write what WebVTT would take for markup as text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
