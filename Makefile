@@ -7,8 +7,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.txt
 RUN := exp/demo
+CHROMIUM ?= chromium
 
-.PHONY: help demo demo-transcribe demo-train test lint format bench clean
+.PHONY: help demo demo-transcribe demo-train test lint format bench web test-web browser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,5 +77,25 @@ format: .venv/dev ## format the code
 bench: .venv/bench ## measure the ratios of benchmarks/, those of decoding if exp/an4/data is there
 	@$(BIN)/python benchmarks/run.py
 
+web/node_modules/.made: web/package.json web/package-lock.json
+	@command -v npm > /dev/null || { echo "the live page is built with Node.js 20.19 or newer and its npm; install them"; exit 1; }
+	@echo "== installing what the live page is built with"
+	@cd web && npm ci --silent --ignore-scripts
+	@touch $@
+
+web: web/node_modules/.made ## build the live page into speechrnn/web_page (after a change in web/)
+	@cd web && npm run --silent build
+
+test-web: .venv/base web/node_modules/.made browser ## test the live page, in a real browser too
+	@cd web && npm run --silent test && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent test:browser
+
+browser:
+	@command -v $(CHROMIUM) > /dev/null || { \
+	  echo "== installing Chromium"; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; \
+	  then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
+	  else echo "the live page is tested in Chromium; install it, or name it: make test-web CHROMIUM=/path/to/it"; exit 1; fi; }
+
 clean: ## remove .venv and what tools left; experiments in exp/ stay
+	@rm -rf web/node_modules web/screenshots web/tests/answers
 	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
 ROOMS["lm"] = ({"errors", "new_file", "text", "manifest"}, {"numpy", "numba"})
 ROOMS["decoding"] = (set(ROOMS), {"numpy", "numba"})
 ROOMS["runtime"] = (set(ROOMS), {"numpy", "onnxruntime"})
+ROOMS["page_server"] = ({"errors"}, set())
 ROOMS["nn"] = (set(ROOMS), {"numpy", "onnxruntime", "torch", "torchaudio", "onnx"})
 ROOMS["training"] = (
     set(ROOMS),

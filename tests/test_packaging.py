@@ -70,10 +70,10 @@ def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
         assert not found, f"{path}: {found and found[0]}"
 
 
-def test_ci_runs_make_test_and_nothing_else() -> None:
+def test_ci_runs_the_tests_of_python_then_those_of_the_live_page_and_nothing_else() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["make test"]
+    assert commands == ["make test", "make test-web"]
 
 
 def test_every_python_file_of_the_package_is_typed_and_shipped() -> None:
@@ -81,7 +81,18 @@ def test_every_python_file_of_the_package_is_typed_and_shipped() -> None:
     assert (ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
 
 
+def test_the_live_page_is_built_and_small_enough_to_ship() -> None:
+    page = ROOT / "speechrnn/web_page"
+    files = [path for path in page.rglob("*") if path.is_file()]
+    assert page / "index.html" in files
+    assert sum(path.stat().st_size for path in files) < 15_000_000
+
+
+def test_the_lock_file_of_the_live_page_names_packages_and_no_addresses() -> None:
+    assert '"resolved"' not in (ROOT / "web/package-lock.json").read_text()
+
+
 def test_make_alone_lists_the_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    for target in ("demo", "test", "lint", "format", "bench", "clean"):
+    for target in ("demo", "test", "lint", "format", "bench", "web", "test-web", "clean"):
         assert f"make {target} " in listed

@@ -49,6 +49,7 @@ USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
     "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
+    "demo": Command("demo", "open a page that listens, in the browser"),
     "lm": Command(GROUP, "build, measure and use language models of text"),
     "info": Command("info", "show what is in a model file or a checkpoint"),
     "models": Command("models", "list the models that ship with speechrnn"),

@@ -1,0 +1,37 @@
+/** What Python answers, written by python_answers.py before the first test. */
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const FOLDER = resolve(import.meta.dirname, "answers");
+const ROOT = resolve(import.meta.dirname, "../..");
+
+export interface Packed {
+  shape: number[];
+  base64: string;
+}
+
+/** Vitest runs this once. */
+export default function setup(): void {
+  const python = process.env["PYTHON"] ?? join(ROOT, ".venv/bin/python");
+  execFileSync(python, [join(import.meta.dirname, "python_answers.py"), FOLDER], { stdio: ["ignore", "inherit", "ignore"] });
+}
+
+export function answers<T>(name: string): T {
+  return JSON.parse(readFileSync(join(FOLDER, `${name}.json`), "utf-8"));
+}
+
+export function answerFile(name: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(readFileSync(join(FOLDER, name)));
+}
+
+export function unpack({ base64 }: Packed): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(base64, "base64")).buffer);
+}
+
+/** The largest difference between numbers in the same places; infinite if there are not as many. */
+export function distance(found: Float32Array, expected: Float32Array): number {
+  if (found.length !== expected.length) return Infinity;
+  return found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0);
+}

@@ -1,0 +1,145 @@
+"""Write down what Python answers, for the page's tests to compare with: web/tests/answers/*.json and *.wav.
+
+Nothing of it is kept in the repository: the page has to agree with the Python beside it.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from speechrnn.audio import load_audio
+from speechrnn.decoding.greedy import greedy_decode
+from speechrnn.decoding.words import FrameClock, split_words
+from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
+from speechrnn.text import Vocabulary
+
+SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
+RATES = [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (22_050, 16_000), (16_000, 8_000)]
+SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
+TEXTS = ["It’s  “fine”,\tisn't it?", "ÀÉ ﬁ ①", "a\x1cb\u2003c", "İstanbul ΣΑΣ", "x - y…  "]
+STEPS = ["nfc", "nfkc", "lowercase", "uppercase", "strip_punctuation", "collapse_spaces"]
+VOCABULARIES = [
+    Vocabulary(tuple(" 'abcdef"), "character", ("lowercase", "collapse_spaces")),
+    Vocabulary(("▁a", "▁", "b", "▁cd", "ef"), "token"),
+    Vocabulary(("one", "two", "three"), "word"),
+]
+Plain = dict[str, Any]
+
+
+def packed(array: np.ndarray) -> Plain:
+    """Write an array of float32 so that nothing of it is lost."""
+    values = np.ascontiguousarray(array, dtype="<f4")
+    return {"shape": list(values.shape), "base64": base64.b64encode(values.tobytes()).decode()}
+
+
+def answer_models() -> list[Plain]:
+    """Tell of each shipped model what it is, and what it makes of the sample clips."""
+    return [answer_model(name, path) for name, path in shipped_models().items()]
+
+
+def answer_model(name: str, path: Path) -> Plain:
+    """Run one model."""
+    model = ModelFile(path, threads=1)
+    info, interpreter = model.info, Interpreter(model.info)
+    clips = []
+    for emission in Transcriber(path, threads=1).compute_each(sorted(map(str, SAMPLES.glob("*.wav")))):
+        answer = interpreter.read(emission)
+        clips.append(
+            {
+                "file": Path(emission.name).name,
+                "log_probs": packed(emission.log_probs),
+                "text": answer.text,
+                "words": [[w.text, w.start_s, w.end_s, w.confidence] for w in answer.words],
+            }
+        )
+    return {
+        "file": str(path),
+        "name": info.name,
+        "task": info.task,
+        "hears": info.hears,
+        "sample_rate": info.sample_rate,
+        "n_fft": info.n_fft,
+        "clock": list(info.clock),
+        "temperature": info.decoding.temperature,
+        "tokens": list(info.vocabulary.tokens),
+        "clips": clips,
+    }
+
+
+def answer_decoding(rng: np.random.Generator) -> list[Plain]:
+    """Decode random log probabilities, of few frames and of many, sure and unsure."""
+    cases = []
+    for vocabulary in VOCABULARIES:
+        for num_frames, sharpness in [(0, 1), (1, 3), (60, 1), (60, 8)]:
+            logits = sharpness * rng.standard_normal((1, num_frames, len(vocabulary)))
+            log_probs = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
+            [hypothesis] = greedy_decode(log_probs, [num_frames], vocabulary)
+            words = split_words(hypothesis, vocabulary, FrameClock(0.02, 0.005), temperature=1.7)
+            cases.append(
+                {
+                    "vocabulary": vocabulary.to_dict(),
+                    "log_probs": packed(log_probs[0]),
+                    "text": hypothesis.text,
+                    "tokens": hypothesis.tokens,
+                    "frames": hypothesis.frames,
+                    "ends": hypothesis.ends,
+                    "confidence": hypothesis.confidence,
+                    "words": [[w.text, w.start_s, w.end_s, w.confidence] for w in words],
+                }
+            )
+    return cases
+
+
+def answer_normalization() -> list[Plain]:
+    """Take awkward texts through every step."""
+    return [
+        {"step": step, "text": text, "normalized": Vocabulary(("a",), "character", (step,)).normalize(text)}
+        for step in STEPS
+        for text in TEXTS
+    ]
+
+
+def answer_resampling(rng: np.random.Generator) -> list[Plain]:
+    """Resample noise."""
+    noise = 0.3 * rng.standard_normal(4001).astype(np.float32)
+    return [
+        {"from": a, "to": b, "waveform": packed(noise), "resampled": packed(soxr.resample(noise, a, b))}
+        for a, b in RATES
+    ]
+
+
+def answer_files(folder: Path, rng: np.random.Generator) -> list[Plain]:
+    """Write a stereo clip in every WAV coding, and tell what the loader makes of it."""
+    stereo = np.clip(0.3 * rng.standard_normal((2000, 2)), -1, 1)
+    answers = []
+    for subtype in SUBTYPES:
+        path = folder / f"{subtype}.wav"
+        soundfile.write(path, stereo, 16_000, subtype=subtype)
+        answers.append({"file": path.name, "waveform": packed(load_audio(path, sample_rate=16_000))})
+    return answers
+
+
+def main() -> None:
+    """Write everything into the folder that the first argument names."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    answers = {
+        "models": answer_models(),
+        "decoding": answer_decoding(rng),
+        "normalization": answer_normalization(),
+        "resampling": answer_resampling(rng),
+        "files": answer_files(folder, rng),
+    }
+    for name, answer in answers.items():
+        (folder / f"{name}.json").write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
