@@ -1,4 +1,4 @@
-"""What the benchmarks of decoding decode: the shipped model's log probabilities of AN4, and a 3-gram of AN4."""
+"""What the benchmarks of decoding decode: a model's log probabilities of AN4, and a 3-gram of AN4."""
 
 import atexit
 import functools
@@ -20,11 +20,21 @@ from speechrnn.text import Vocabulary
 
 DEFAULT_FOLDER = ROOT / "exp" / "an4" / "data"  # where recipes/an4/prepare.py writes
 SPLITS = ("train", "test")
-MODEL = "an4"
+DEFAULT_MODEL = "an4"  # the shipped one
 ORDER = 3
 UNTUNED = LmChoice(alpha=0.5, beta=0.0)
 
 LogProbs = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class An4Source:
+    """Where AN4 and the model that has heard it are."""
+
+    folder: Path
+    """Of the manifests."""
+    model: str
+    """Name of a shipped model, or path of a model file."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,15 +83,15 @@ def manifest(folder: Path, split: str) -> Path:
 
 
 @functools.cache
-def load_task(folder: Path) -> An4Task:
+def load_task(source: An4Source) -> An4Task:
     """Run the model over the test set, and estimate the language model.
 
     Raises:
         SpeechRNNError: If a manifest or an utterance cannot be read.
     """
-    transcriber = Transcriber(MODEL, device="cpu")
+    transcriber = Transcriber(source.model, device="cpu")
     vocabulary, choice = transcriber.info.vocabulary, transcriber.info.decoding.lm or UNTUNED
-    sentences = read_sentences(manifest(folder, "train"), normalization=vocabulary.normalization)
+    sentences = read_sentences(manifest(source.folder, "train"), normalization=vocabulary.normalization)
     arpa = Path(tempfile.mkdtemp()) / "an4.arpa"
     atexit.register(shutil.rmtree, arpa.parent, ignore_errors=True)
     write_lm(estimate_model(sentences, order=ORDER), arpa)
@@ -89,7 +99,7 @@ def load_task(folder: Path) -> An4Task:
         vocabulary=vocabulary,
         alpha=choice.alpha,
         beta=choice.beta,
-        test=compute_readings(transcriber, read_manifest(manifest(folder, "test"))),
+        test=compute_readings(transcriber, read_manifest(manifest(source.folder, "test"))),
         lm=read_lm(arpa),
         arpa=arpa,
     )

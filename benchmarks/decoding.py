@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-from an4_task import An4Task, LogProbs, load_task
+from an4_task import An4Source, An4Task, LogProbs, load_task
 from decoders import (
     FLASHLIGHT,
     OURS,
@@ -27,7 +26,7 @@ SAME_SCORE = 1e-2  # nats: float32 sums over hundreds of frames
 MOST_DIFFERENT = 0.05  # share of utterances
 
 
-def measure_flashlight(*, repeats: int = REPEATS, an4: Path) -> Iterator[Comparison]:
+def measure_flashlight(*, repeats: int = REPEATS, an4: An4Source) -> Iterator[Comparison]:
     """Compare the time for all test utterances, one after the other: pruned alike, then each as it comes.
 
     Making a decoder, reading the language model and compiling are left out: a warm-up round comes first. Both
@@ -51,7 +50,7 @@ def measure_flashlight(*, repeats: int = REPEATS, an4: Path) -> Iterator[Compari
         yield time_decoders(title, works, repeats, target, audio_s=task.test_s)
 
 
-def measure_pyctcdecode(*, repeats: int = REPEATS, an4: Path) -> Iterator[Comparison]:
+def measure_pyctcdecode(*, repeats: int = REPEATS, an4: An4Source) -> Iterator[Comparison]:
     """Compare as ``measure_flashlight`` does, but over any words; without pruning on a few utterances."""
     task = load_task(an4)
     pairs = [(PYCTCDECODE, PYCTCDECODE), (OURS, OURS), (Pruning(), Pruning()), (PYCTCDECODE, OURS)]
@@ -72,7 +71,7 @@ def describe(their_pruning: Pruning, our_pruning: Pruning) -> str:
     return f"both drop {our_pruning}" if both else f"A drops {their_pruning}, B {our_pruning}"
 
 
-def measure_pruning(*, repeats: int = REPEATS, an4: Path) -> Iterator[Comparison]:
+def measure_pruning(*, repeats: int = REPEATS, an4: An4Source) -> Iterator[Comparison]:
     """Compare ours with the beam as its only limit and with its own pruning."""
     task = load_task(an4)
     for closed, title in ((True, "words of a lexicon"), (False, "any words")):

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
-from an4_task import An4Task, load_task
+from an4_task import An4Source, An4Task, load_task
 from decoders import (
     FLASHLIGHT,
     Answer,
@@ -59,7 +58,7 @@ class Outcome:
         return (greedy.counts.errors - self.counts.errors) / greedy.counts.errors
 
 
-def measure(*, repeats: int | None, an4: Path) -> Iterator[Outcome]:
+def measure(*, repeats: int | None, an4: An4Source) -> Iterator[Outcome]:
     """Decode the test set greedily, then with each decoder that is installed; nothing is repeated."""
     del repeats
     task = load_task(an4)

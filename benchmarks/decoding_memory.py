@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from an4_network import ROOT
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from an4_task import An4Source
 
 STATUS = Path("/proc/self/status")
 HOURS = (0.5, 3.0)
@@ -43,7 +47,7 @@ def missing_status() -> list[str]:
     return [] if STATUS.exists() else [f"{STATUS}, which Linux has"]
 
 
-def measure(*, repeats: int, an4: Path) -> Iterator[Use]:
+def measure(*, repeats: int, an4: "An4Source") -> Iterator[Use]:
     """Decode AN4's test utterances over and over as one text; nothing is repeated."""
     from an4_task import load_task  # the child must not load it
 

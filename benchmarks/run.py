@@ -126,12 +126,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="DIR",
         help="what recipes/an4/prepare.py wrote; without it, decoding is skipped (default: exp/an4/data)",
     )
+    parser.add_argument(
+        "--an4-model",
+        default=an4_task.DEFAULT_MODEL,
+        metavar="MODEL",
+        help="whose answers are decoded: a shipped model's name or a file (default: an4)",
+    )
     args = parser.parse_args(argv)
+    an4 = an4_task.An4Source(folder=args.an4, model=args.an4_model)
     for name in args.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     lines = [INTRODUCTION]
-    for line in report(args.names or BENCHMARKS, args.repeats, args.an4):
+    for line in report(args.names or BENCHMARKS, args.repeats, an4):
         print(line, flush=True)
         lines.append(line)
     if not args.names:
@@ -146,7 +153,7 @@ def positive(text: str) -> int:
     return number
 
 
-def report(names: Iterable[str], repeats: int | None, an4: Path) -> Iterator[str]:
+def report(names: Iterable[str], repeats: int | None, an4: an4_task.An4Source) -> Iterator[str]:
     """Run benchmarks and write what comes out, line by line."""
     yield f"- CPU: {cpu_model()}, {os.cpu_count()} logical cores"
     yield (
@@ -159,17 +166,19 @@ def report(names: Iterable[str], repeats: int | None, an4: Path) -> Iterator[str
         yield from run_benchmark(name, repeats, an4)
 
 
-def run_benchmark(name: str, repeats: int | None, an4: Path) -> Iterator[str]:
+def run_benchmark(name: str, repeats: int | None, an4: an4_task.An4Source) -> Iterator[str]:
     """Run one benchmark, or say what it lacks."""
     benchmark = BENCHMARKS[name]
-    missing = benchmark.missing() + (an4_task.missing_an4(an4) if benchmark.needs_an4 else [])
+    missing = benchmark.missing() + (an4_task.missing_an4(an4.folder) if benchmark.needs_an4 else [])
     if missing:
         yield f"`{name}` skipped; it lacks: {'; '.join(missing)}"
         return
     num_rounds = (repeats or benchmark.repeats) if benchmark.repeats else None
     options = {"an4": an4} if benchmark.needs_an4 else {}
     yield from benchmark.table(benchmark.measure(repeats=num_rounds, **options))
-    yield from ("", f"`{name}`" if num_rounds is None else f"`{name}`, rounds: {num_rounds}")
+    notes = [f"`{name}`", *([f"rounds: {num_rounds}"] if num_rounds else [])]
+    notes += [f"model: {an4.model}"] if benchmark.needs_an4 else []
+    yield from ("", ", ".join(notes))
 
 
 def cpu_model() -> str:

@@ -165,7 +165,8 @@ def test_a_benchmark_without_what_it_needs_is_skipped_and_says_how_to_get_it(
 ) -> None:
     packages = {"flashlight": [("json", "json"), ("no_such_module", "no-such-package")]}
     monkeypatch.setattr(decoders, "PACKAGES", packages)
-    [line] = run.run_benchmark("decoding_flashlight", None, tmp_path)
+    source = an4_task.An4Source(folder=tmp_path, model="an4")
+    [line] = run.run_benchmark("decoding_flashlight", None, source)
     assert line == (
         "`decoding_flashlight` skipped; it lacks: pip install no-such-package; "
         f"AN4 in {tmp_path} (python recipes/an4/prepare.py --out DIR, then benchmarks/run.py --an4 DIR)"
