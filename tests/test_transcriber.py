@@ -235,7 +235,7 @@ def test_a_model_that_answers_nan_is_an_error(
     broken = Transcriber(write_model(tmp_path / "broken.onnx", task))
     shape = (1, 9, 5) if task == "ctc" else (1, 3)
     monkeypatch.setattr(broken.model, "run", lambda *args: (np.full(shape, np.nan), np.array([9])))
-    with pytest.raises(SpeechRNNError, match="NaN"):
+    with pytest.raises(ModelFileError, match="broken.onnx: the model answered NaN"):
         broken.transcribe(speak("a"), SAMPLE_RATE)
 
 

@@ -87,7 +87,7 @@ class Interpreter:
 
         Raises:
             ConfigError: If the log probabilities are none.
-            ModelFileError: If a keyword model answered NaN.
+            ModelFileError: If the model answered NaN.
         """
         best, *others = self.decode(emission.log_probs) or [NOTHING]
         words = self.split(best)
@@ -104,10 +104,10 @@ class Interpreter:
 
     def decode(self, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
         """Find the hypotheses for one clip, best first; errors as ``read``."""
+        if np.isnan(log_probs).any():  # the weights' fault, not the clip's
+            raise ModelFileError(f"{self.info.path}: the model answered NaN; its weights are damaged")
         if self.decoder is not None:
             return self.decoder.decode(log_probs[None], [len(log_probs)])[0]
-        if np.isnan(log_probs).any():
-            raise ModelFileError(f"{self.info.path}: the model answered NaN")
         labels = pick_labels(log_probs, self.info.vocabulary, n_best=self.options.n_best)
         return [label for label in labels if label.confidence >= self.options.min_confidence]
 
