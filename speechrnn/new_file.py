@@ -1,11 +1,14 @@
 """A file that appears only when it is whole."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from speechrnn.errors import ModelFileError, SpeechRNNError
+
+COUNTER = itertools.count()  # of the files that this process has begun
 
 
 @contextlib.contextmanager
@@ -27,16 +30,26 @@ def new_file(
     """
     target = Path(path)
     refuse_existing(target, overwrite=overwrite, error=error)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{os.getpid()}-{next(COUNTER)}.partial")  # short, as names may be long
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        os.replace(partial, target)
+        publish(partial, target, overwrite=overwrite, error=error)
     except OSError as reason:
         raise error(f"{target}: cannot be written: {reason.strerror or reason}") from reason
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def publish(partial: Path, target: Path, *, overwrite: bool, error: type[SpeechRNNError]) -> None:
+    """Give a whole file its name; where another process was faster, errors as ``new_file``."""
+    if not overwrite:
+        with contextlib.suppress(OSError):  # a file system without links
+            os.link(partial, target)  # unlike a renaming, it refuses what exists
+            return
+        refuse_existing(target, overwrite=False, error=error)
+    os.replace(partial, target)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, error: type[SpeechRNNError] = ModelFileError) -> None:

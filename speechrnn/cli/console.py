@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ class Progress:
             delay_s: Seconds of work before the bar appears.
         """
         self.label, self.total, self.num_done = label, total, 0
+        self.audio_s = 0.0
         self.stream = sys.stderr if stream is None else stream
         self.delay_s = delay_s
         self._is_drawn = False
@@ -64,16 +66,22 @@ class Progress:
         if self._thread.is_alive():
             self._thread.join()
 
-    def advance(self) -> None:
-        """Count one thing as done."""
+    def advance(self, *, audio_s: float = 0.0) -> None:
+        """Count one thing as done, and the seconds of audio in it."""
         self.num_done += 1
+        self.audio_s += audio_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
 
     def render(self, elapsed_s: float) -> str:
         """Draw the bar as it stands ``elapsed_s`` after the start, in one line of the terminal."""
         filled = BAR_WIDTH * self.num_done // max(self.total, 1)
-        minutes, seconds = divmod(int(elapsed_s), 60)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        line = f"{self.label} [{bar}] {self.num_done}/{self.total}  {minutes}:{seconds:02}"
+        speed = f"  RTF {elapsed_s / self.audio_s:.3f}" if self.audio_s else ""
+        line = f"{self.label} [{bar}] {self.num_done}/{self.total}  {clock(elapsed_s)}{speed}"
         return line[: shutil.get_terminal_size().columns - 1]
 
     @contextmanager
@@ -91,12 +99,19 @@ class Progress:
         wait_s = self.delay_s
         while not self._stop.wait(wait_s):
             with self._lock:
-                self.stream.write(f"\r{self.render(time.monotonic() - self._start)}\x1b[K")
+                self.stream.write(f"\r{self.render(self.elapsed_s)}\x1b[K")
                 self.stream.flush()
                 self._is_drawn = True
             wait_s = REDRAW_S
         with self.hidden():
             pass
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as people do: 1:05, or 1:00:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @contextmanager
@@ -129,10 +144,10 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def put(line: str) -> None:
+def put(line: str, *, end: str = "\n") -> None:
     """Write a line of results to stdout, at once."""
     with beside_progress():
-        print(line, flush=True)
+        print(line, end=end, flush=True)
 
 
 class Messages(logging.Handler):
@@ -159,3 +174,25 @@ def messages_on_stderr() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+class Terminated(BaseException):
+    """The process was asked to end; what is half done is cleared away on the way out."""
+
+
+@contextmanager
+def clean_end() -> Iterator[None]:
+    """Turn SIGTERM into ``Terminated`` within the block, so that no partial file stays behind."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread, which alone gets signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -14,10 +14,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from speechrnn import __version__
-from speechrnn.cli.console import messages_on_stderr, say
+from speechrnn.cli.console import Terminated, messages_on_stderr, say
 from speechrnn.errors import SpeechRNNError
 
-OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141  # the last two as shells count them
+OK, FAILED, USAGE = 0, 1, 2
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # as shells count them
 
 TRAIN_EXTRA = 'pip install "speechrnn[train]"'
 TRAIN_PACKAGES = frozenset(
@@ -78,7 +79,8 @@ GROUPS: dict[str, dict[str, Command]] = {"lm": LM}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: all good; 1: something failed, named on stderr; 2: usage; 130: interrupted; 141: stdout was closed.
+    0: all good; 1: something failed, named on stderr; 2: usage; 130: interrupted; 141: stdout was closed;
+    143: terminated.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     accept_any_text()
@@ -96,6 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             say("speechrnn: interrupted")
             return INTERRUPTED
+        except Terminated:
+            say("speechrnn: terminated")
+            return TERMINATED
         except BrokenPipeError:
             discard_stdout()
             return BROKEN_PIPE

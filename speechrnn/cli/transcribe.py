@@ -1,70 +1,280 @@
-"""``speechrnn transcribe``: audio files in, text on stdout, everything else on stderr."""
+"""``speechrnn transcribe``: audio in, text on stdout or in files, everything else on stderr."""
 
 import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from speechrnn.cli.console import Progress, put, say
+from speechrnn.audio import load_audio, read_format
+from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
+from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
-from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber, positive_count
+from speechrnn.cli.model_options import (
+    add_model_options,
+    introduce,
+    open_transcriber,
+    positive_count,
+)
+from speechrnn.cli.output_files import OutputFolder
+from speechrnn.cli.transcription_jobs import Job, plan
 from speechrnn.errors import SpeechRNNError
-from speechrnn.runtime import Transcription
-from speechrnn.runtime.transcriber import LazySource, warn_if_nothing_heard
+from speechrnn.runtime import Transcriber, Transcription
+from speechrnn.runtime.provenance import describe_decoder, describe_model
+from speechrnn.runtime.segments import SegmentOptions, split_segments
+from speechrnn.runtime.speech_only import SpokenParts, transcribe_speech
+from speechrnn.runtime.transcriber import warn_if_nothing_heard
+from speechrnn.runtime.writers import WRITERS, Document, write_json
+from speechrnn.voice_activity import Interval, find_speech
 
-STDIN = "-"
-STDIN_NAME = "standard input"
+LONG_S = 60.0  # of audio, after which a summary is worth its line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add files and options."""
+    """Add inputs and options."""
     parser.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="audio file (wav, flac, ogg, opus, mp3, …), or - for one on standard input",
+        help="audio file (wav, flac, ogg, opus, mp3, …), folder, pattern such as 'talks/**/*.wav', or - for "
+        "a file on standard input",
     )
-    more = parser.add_mutually_exclusive_group()
-    more.add_argument(
+    parser.add_argument("--recursive", action="store_true", help="look in the folders of folders, too")
+    add_output_options(parser)
+    add_hearing_options(parser)
+    add_model_options(parser)
+    add_decoding_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides which results are written, and where."""
+    group = parser.add_argument_group("results")
+    group.add_argument(
+        "-o",
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for a file for each recording; without, results go to standard output",
+    )
+    group.add_argument(
+        "-f",
+        "--output-format",
+        choices=[*WRITERS, "all"],
+        help="format; default: the text alone. JSON of several recordings is a line for each",
+    )
+    existing = group.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave out recordings whose files exist"
+    )
+    detail = group.add_mutually_exclusive_group()
+    detail.add_argument(
         "--word-timestamps",
         action="store_true",
-        help="a line for each word: start and end in seconds, confidence, word",
+        help="a line for each word: start and end in seconds, confidence, word; a subtitle for each word "
+        "(JSON has the words always)",
     )
-    more.add_argument(
+    detail.add_argument(
         "--nbest",
         type=positive_count,
         metavar="N",
         help="a line for each of the N best hypotheses: score, text",
     )
-    add_model_options(parser)
-    add_decoding_options(parser)
+    for name, meaning in (("width", "characters in a line"), ("count", "lines")):
+        default = getattr(SegmentOptions, f"max_line_{name}")
+        group.add_argument(
+            f"--max-line-{name}",
+            type=positive_count,
+            default=default,
+            metavar="N",
+            help=f"{meaning} of a subtitle; default: {default}",
+        )
+
+
+def add_hearing_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides what of a recording is heard."""
+    group = parser.add_argument_group("hearing")
+    group.add_argument(
+        "--channel",
+        type=parse_channel,
+        default="mean",
+        metavar="C",
+        help="mean of all channels, one of them counted from 0, or each by itself; default: mean",
+    )
+    group.add_argument(
+        "--vad",
+        action="store_true",
+        help="skip silence: transcribe only the stretches with speech, each by itself",
+    )
+
+
+def parse_channel(text: str) -> str:
+    """Parse ``mean``, ``each`` or a number from 0."""
+    if text not in ("mean", "each") and not (text.isdecimal() and text.isascii()):
+        raise argparse.ArgumentTypeError(f"must be mean, each or a number from 0, got {text!r}")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:
-    """Transcribe; one file gives its text alone, several give ``path<TAB>text`` in their order."""
-    if args.files.count(STDIN) > 1:
-        say("speechrnn transcribe: error: standard input (-) can be read only once")
+    """Transcribe; 0 if all went well, 1 if something failed, 2 for options that do not go together."""
+    inputs = find_inputs(args.files, recursive=args.recursive)
+    misuse = find_misuse(args, inputs)
+    if misuse:
+        say(f"speechrnn transcribe: error: {misuse}")
         return 2
+    folder = make_folder(args)
     transcriber = open_transcriber(args, read_decoding_options(args, n_best=args.nbest or 1))
     say(introduce(transcriber))
+    jobs = plan(inputs, args.channel, folder, sample_rate=transcriber.info.sample_rate)
+    results = Results(args, transcriber, folder, is_alone=len(jobs) == 1)
     num_failed = 0
-    with Progress("transcribing", total=len(args.files)) as progress:
-        results = transcriber.transcribe_each(map(open_source, args.files))
-        for name, result in zip(args.files, results, strict=True):
-            progress.advance()
-            if isinstance(result, SpeechRNNError):
+    with clean_end(), Progress("transcribing", total=len(jobs)) as progress:
+        for job, answer in zip(jobs, transcribe(jobs, transcriber, vad=args.vad), strict=True):
+            try:
+                heard = heard_in(job, answer)
+                progress.advance(audio_s=heard.transcription.duration_s)
+                results.write(job, heard)
+            except SpeechRNNError as error:
                 num_failed += 1
-                say(f"speechrnn: error: {with_place(result, name)}")
-                continue
-            warn_if_nothing_heard(result, display_name(name))
-            for line in render(result, args):
-                put(line if len(args.files) == 1 else f"{name}\t{line}")
-    if num_failed and len(args.files) > 1:
-        say(f"speechrnn: {num_failed} of {len(args.files)} files failed")
+                say(f"speechrnn: error: {with_place(error, job.display_name)}")
+    if num_failed and len(jobs) > 1:
+        say(f"speechrnn: {num_failed} of {len(jobs)} files failed")
+    sum_up(progress)
     return 1 if num_failed else 0
 
 
+def transcribe(
+    jobs: Sequence[Job], transcriber: Transcriber, *, vad: bool
+) -> Iterator[SpokenParts | SpeechRNNError]:
+    """Do the jobs, in order."""
+    sources = [job.open for job in jobs]
+    if vad:
+        return transcribe_speech(transcriber, sources)
+    answers = transcriber.transcribe_each(sources, transcriber.info.sample_rate)
+    return (
+        answer if isinstance(answer, SpeechRNNError) else SpokenParts(transcription=answer)
+        for answer in answers
+    )
+
+
+def heard_in(job: Job, answer: SpokenParts | SpeechRNNError) -> SpokenParts:
+    """Return what was heard, under the name that the user gave; raises the error if it is one."""
+    if isinstance(answer, SpeechRNNError):
+        raise answer
+    transcription = replace(answer.transcription, source=job.input.name)
+    warn_if_nothing_heard(transcription, job.display_name)
+    return replace(answer, transcription=transcription)
+
+
+def sum_up(progress: Progress) -> None:
+    """Say how long much work took."""
+    is_long = progress.audio_s >= LONG_S or (progress.total > 1 and progress.elapsed_s >= DELAY_S)
+    if is_long and progress.audio_s:
+        elapsed_s, audio_s = progress.elapsed_s, progress.audio_s
+        say(
+            f"speechrnn: {clock(audio_s)} of audio in {clock(elapsed_s)}, real-time factor {elapsed_s / audio_s:.4f}"
+        )
+
+
+def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str | None:
+    """Say which options do not go together, if any."""
+    several = len(inputs) > 1 or args.channel == "each"
+    subtitles = args.output_format in ("srt", "vtt", "tsv", "all")
+    if args.files.count(STDIN) > 1:
+        return "standard input (-) can be read only once"
+    if args.output_dir is None and (args.overwrite or args.skip_existing):
+        return "--overwrite and --skip-existing are about files: name their folder with -o"
+    if args.output_dir is None and args.output_format == "all":
+        return "all formats need a folder: name it with -o"
+    if args.output_dir is None and several and args.output_format in ("txt", "srt", "vtt", "tsv"):
+        return f"several recordings as {args.output_format} need a folder: name it with -o"
+    if args.nbest is not None and (subtitles or args.vad):
+        return "--nbest is for whole texts: it goes neither with subtitles nor with --vad"
+    return None
+
+
+def make_folder(args: argparse.Namespace) -> OutputFolder | None:
+    """Open the folder for results, if there is to be one; errors as ``OutputFolder.prepare``."""
+    if args.output_dir is None:
+        return None
+    formats = tuple(WRITERS) if args.output_format == "all" else (args.output_format or "txt",)
+    folder = OutputFolder(
+        path=args.output_dir, formats=formats, overwrite=args.overwrite, leave=args.skip_existing
+    )
+    folder.prepare()
+    return folder
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where answers go."""
+
+    args: argparse.Namespace
+    transcriber: Transcriber
+    folder: OutputFolder | None
+    is_alone: bool
+    """Whether there is one job only, whose result need not be named."""
+
+    def write(self, job: Job, heard: SpokenParts) -> None:
+        """Write to the folder or to standard output; errors as ``OutputFolder.write``."""
+        wanted = self.args.output_format
+        if self.folder is not None:
+            assert job.stem is not None
+            document = self.document(job, heard)
+            self.folder.write(job.stem, {name: self.text(name, document) for name in self.folder.formats})
+        elif wanted is not None:
+            put(self.text(wanted, self.document(job, heard)), end="")
+        else:
+            for line in render(heard.transcription, self.args):
+                put(line if self.is_alone else f"{job.name}\t{line}")
+
+    def text(self, name: str, document: Document) -> str:
+        """Write a document in one format."""
+        if name == "json":
+            on_a_line = self.folder is None and not self.is_alone
+            return write_json(document, indent=None if on_a_line else 2)
+        if name == "txt" and (self.args.word_timestamps or self.args.nbest):
+            return "".join(f"{line}\n" for line in render(document.transcription, self.args))
+        return WRITERS[name](document.by_word() if self.args.word_timestamps else document)
+
+    def document(self, job: Job, heard: SpokenParts) -> Document:
+        """Gather all that is told of a recording."""
+        layout = SegmentOptions(
+            max_line_width=self.args.max_line_width, max_line_count=self.args.max_line_count
+        )
+        speech = heard.speech or find_speech_in(job)
+        return Document(
+            transcription=heard.transcription,
+            segments=split_segments(heard.transcription, speech=speech, options=layout),
+            audio=read_format(job.input.source),
+            channel=job.channel,
+            model=self.model,
+            decoder=self.decoder,
+            max_line_width=layout.max_line_width,
+        )
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """What is told of the model."""
+        return describe_model(self.transcriber)
+
+    @cached_property
+    def decoder(self) -> dict[str, Any]:
+        """What is told of the decoding; language models and word lists by their files."""
+        named = {key: getattr(self.args, key) for key in ("lm", "lexicon", "phrases", "rescore_lm")}
+        files = {key: str(path) for key, path in named.items() if path is not None}
+        return describe_decoder(self.transcriber.interpreter) | files
+
+
+def find_speech_in(job: Job) -> tuple[Interval, ...]:
+    """Find where somebody speaks in a recording."""
+    rate = job.sample_rate
+    return find_speech(load_audio(job.open(), sample_rate=rate, source_rate=rate), sample_rate=rate)
+
+
 def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
-    """Write a transcription as the options ask."""
+    """Write a transcription as lines, as the options ask."""
     if args.word_timestamps:
         for word in result.words:
             yield f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.confidence:.3f}\t{word.text}"
@@ -75,17 +285,6 @@ def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
         yield result.text
 
 
-def open_source(name: str) -> LazySource:
-    """Turn an argument into what the transcriber reads, when its turn comes."""
-    return sys.stdin.buffer.read if name == STDIN else name
-
-
-def display_name(name: str) -> str:
-    """Name an argument in messages."""
-    return STDIN_NAME if name == STDIN else name
-
-
-def with_place(error: SpeechRNNError, name: str) -> str:
-    """Put the argument in front of an error that does not name it."""
-    message, place = str(error), display_name(name)
-    return message if message.startswith(place) else f"{place}: {message}"
+def with_place(error: SpeechRNNError, place: str) -> str:
+    """Put the recording in front of an error that does not name it."""
+    return str(error) if str(error).startswith(place) else f"{place}: {error}"

@@ -11,7 +11,7 @@ from speechrnn.decoding.words import SpokenWord
 from speechrnn.runtime.interpretation import Transcription
 from speechrnn.runtime.segments import Segment, SegmentOptions, fold
 
-MS_DIGITS, CONFIDENCE_DIGITS = 3, 4
+CONFIDENCE_DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +120,8 @@ def segment_to_dict(number: int, segment: Segment) -> dict[str, Any]:
     """Describe a segment."""
     return {
         "id": number,
-        "start": round(segment.start_s, MS_DIGITS),
-        "end": round(segment.end_s, MS_DIGITS),
+        "start": milliseconds(segment.start_s) / 1000,
+        "end": milliseconds(segment.end_s) / 1000,
         "text": segment.text,
         "confidence": round(segment.confidence, CONFIDENCE_DIGITS),
         "words": [word_to_dict(word) for word in segment.words],
@@ -132,8 +132,8 @@ def word_to_dict(word: SpokenWord) -> dict[str, Any]:
     """Describe a word."""
     return {
         "word": word.text,
-        "start": round(word.start_s, MS_DIGITS),
-        "end": round(word.end_s, MS_DIGITS),
+        "start": milliseconds(word.start_s) / 1000,
+        "end": milliseconds(word.end_s) / 1000,
         "probability": round(word.confidence, CONFIDENCE_DIGITS),
     }
 
@@ -147,12 +147,17 @@ def audio_to_dict(document: Document) -> dict[str, Any]:
     """Describe the recording."""
     audio, transcription = document.audio, document.transcription
     return {
-        "path": transcription.source,
-        "duration": round(transcription.duration_s, MS_DIGITS),
+        "path": readable(transcription.source),
+        "duration": milliseconds(transcription.duration_s) / 1000,
         "sample_rate": audio.sample_rate if audio else None,
         "channels": audio.num_channels if audio else None,
         "channel": "mean" if document.channel is None else document.channel,
     }
+
+
+def readable(path: str) -> str:
+    """Write a path as text; what of it is none becomes U+FFFD."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def make_cues(document: Document) -> Iterator[tuple[int, int, str]]:

@@ -1,0 +1,122 @@
+"""What a command is to listen to: files, folders, patterns and standard input, as they are named."""
+
+import functools
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechrnn.errors import AudioError, SpeechRNNError
+
+STDIN = "-"
+STDIN_NAME = "standard input"
+SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".m4a",
+    ".mp4",
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".caf",
+    ".rf64",
+    ".sph",
+    ".w64",
+)
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """One recording, or the reason why there is none."""
+
+    name: str
+    """As it was named, or found."""
+    relative: Path
+    """Where it is in the folder that was named; its own name if none was."""
+    error: SpeechRNNError | None = None
+
+    @property
+    def display_name(self) -> str:
+        """What messages call it."""
+        return STDIN_NAME if self.name == STDIN else self.name
+
+    @functools.cached_property
+    def source(self) -> str | bytes:
+        """The path, or the bytes of standard input, which can be read only once.
+
+        Raises:
+            SpeechRNNError: If there is no recording.
+        """
+        if self.error is not None:
+            raise self.error
+        return sys.stdin.buffer.read() if self.name == STDIN else self.name
+
+
+def find_inputs(arguments: Sequence[str], *, recursive: bool) -> list[AudioInput]:
+    """Find the recordings that the arguments name, in their order.
+
+    Args:
+        arguments: Files, folders, patterns that no shell has expanded (``**`` for folders at any depth), or
+            ``-`` for standard input.
+        recursive: Whether to look in the folders of folders.
+    """
+    return [found for argument in arguments for found in expand(argument, recursive=recursive)]
+
+
+def expand(argument: str, *, recursive: bool) -> Iterable[AudioInput]:
+    """Find the recordings that one argument names."""
+    if argument == STDIN:
+        return [AudioInput(STDIN, Path("stdin"))]
+    if os.path.isdir(argument):
+        return list_folder(Path(argument), recursive=recursive)
+    if glob.has_magic(argument) and not os.path.exists(argument):
+        return match(argument, recursive=recursive)
+    return [AudioInput(argument, Path(os.path.basename(argument)))]
+
+
+def match(pattern: str, *, recursive: bool) -> Iterator[AudioInput]:
+    """Find what a pattern matches."""
+    paths = sorted(glob.glob(pattern, recursive=True))
+    if not paths:
+        yield missing(pattern, "no file matches")
+    for path in paths:
+        if not os.path.isdir(path):
+            yield AudioInput(path, Path(os.path.basename(path)))
+        elif "**" not in pattern:  # else its files match as well
+            yield from list_folder(Path(path), recursive=recursive)
+
+
+def list_folder(folder: Path, *, recursive: bool) -> Iterator[AudioInput]:
+    """Find the audio files in a folder, by their suffix."""
+    problems: list[OSError] = []
+    paths = sorted(walk(folder, recursive=recursive, onerror=problems.append))
+    for problem in problems:
+        yield missing(str(problem.filename), f"cannot be read: {problem.strerror}")
+    if not paths and not problems:
+        more = "" if recursive else "; --recursive looks in its folders, too"
+        yield missing(str(folder), f"holds no audio file ({', '.join(SUFFIXES[:6])}, …){more}")
+    for path in paths:
+        yield AudioInput(str(path), path.relative_to(folder))
+
+
+def walk(folder: Path, *, recursive: bool, onerror: Callable[[OSError], None]) -> Iterator[Path]:
+    """Find the audio files in a folder; hidden ones are none."""
+    for root, folders, names in os.walk(folder, onerror=onerror):
+        if not recursive:
+            folders.clear()
+        for name in names:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(root, name)
+
+
+def missing(name: str, reason: str) -> AudioInput:
+    """Stand for recordings that are not there."""
+    return AudioInput(name, Path(os.path.basename(name)), AudioError(f"{name}: {reason}"))

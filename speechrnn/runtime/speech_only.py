@@ -1,0 +1,148 @@
+"""Transcription of the stretches of a recording in which somebody speaks; silence costs nothing."""
+
+import collections
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from speechrnn.audio import Source, Waveform, load_audio, source_name
+from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
+from speechrnn.decoding.words import FrameClock, SpokenWord
+from speechrnn.errors import SpeechRNNError
+from speechrnn.runtime.interpretation import Transcription
+from speechrnn.runtime.transcriber import Channel, LazySource, Transcriber
+from speechrnn.voice_activity import Interval, VoiceActivityOptions, find_speech
+
+DEFAULT_OPTIONS = VoiceActivityOptions(max_speech_s=30.0)
+
+
+@dataclass
+class Recording:
+    """A recording of which some stretches are still to be transcribed."""
+
+    name: str
+    duration_s: float
+    speech: tuple[Interval, ...] = ()
+    answers: list[Transcription | SpeechRNNError] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every stretch has its answer."""
+        return len(self.answers) == len(self.speech)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpokenParts:
+    """A transcription, and where in the recording somebody spoke."""
+
+    transcription: Transcription
+    speech: tuple[Interval, ...] = ()
+
+
+def transcribe_speech(
+    transcriber: Transcriber,
+    sources: Iterable[LazySource],
+    *,
+    channel: Channel = "mean",
+    options: VoiceActivityOptions = DEFAULT_OPTIONS,
+) -> Iterator[SpokenParts | SpeechRNNError]:
+    """Transcribe many clips where somebody speaks, yielding for each in turn its answer or its error.
+
+    The stretches of all clips are batched together. Times count from the start of the clip.
+
+    Args:
+        transcriber: With one hypothesis for a stretch.
+        sources: Paths, bytes, open files, or arrays at the model's rate; or functions that return such.
+        channel: ``mean`` of all channels, or one of them, counted from 0.
+        options: What counts as a stretch of speech.
+    """
+    recordings: collections.deque[Recording | SpeechRNNError] = collections.deque()
+    rate = transcriber.info.sample_rate
+
+    def parts() -> Iterator[Waveform]:
+        for source in sources:
+            try:
+                waveform, recording = cut(source, rate, channel, options)
+            except SpeechRNNError as error:
+                recordings.append(error)
+                continue
+            recordings.append(recording)
+            for interval in recording.speech:
+                yield waveform[round(interval.start_s * rate) : round(interval.end_s * rate)]
+
+    for answer in transcriber.transcribe_each(parts(), rate):
+        yield from finished(recordings, transcriber)
+        first = recordings[0]
+        assert isinstance(first, Recording)  # an error is always finished
+        first.answers.append(answer)
+    yield from finished(recordings, transcriber)
+
+
+def cut(
+    source: LazySource, sample_rate: int, channel: Channel, options: VoiceActivityOptions
+) -> tuple[Waveform, Recording]:
+    """Load a clip and find its stretches of speech; errors as ``load_audio``."""
+    audio: Source = source() if callable(source) else source
+    waveform = load_audio(audio, sample_rate=sample_rate, source_rate=sample_rate, channel=channel)
+    speech = find_speech(waveform, sample_rate=sample_rate, options=options)
+    return waveform, Recording(source_name(audio), len(waveform) / sample_rate, speech)
+
+
+def finished(
+    recordings: "collections.deque[Recording | SpeechRNNError]", transcriber: Transcriber
+) -> Iterator[SpokenParts | SpeechRNNError]:
+    """Take away those recordings at the front of which nothing is missing."""
+    while recordings:
+        first = recordings[0]
+        if isinstance(first, Recording) and not first.is_whole:
+            return
+        recordings.popleft()
+        yield first if isinstance(first, SpeechRNNError) else merge(first, transcriber.info.clock)
+
+
+def merge(recording: Recording, clock: FrameClock) -> SpokenParts | SpeechRNNError:
+    """Put the answers for a recording's stretches together; the first error is its error."""
+    heard: list[tuple[Interval, Transcription]] = []
+    for interval, answer in zip(recording.speech, recording.answers, strict=True):
+        if isinstance(answer, SpeechRNNError):
+            return type(answer)(f"{recording.name}: at {interval.start_s:.1f} s: {answer}")
+        if answer.text:
+            heard.append((interval, answer))
+    words = tuple(shift(word, interval.start_s) for interval, answer in heard for word in answer.words)
+    confidences = [word.confidence for word in words] or [answer.confidence for _, answer in heard]
+    transcription = Transcription(
+        text=" ".join(answer.text for _, answer in heard),
+        confidence=math.fsum(confidences) / len(confidences) if confidences else 1.0,
+        duration_s=recording.duration_s,
+        source=recording.name,
+        hypothesis=join(recording, clock),
+        words=words,
+    )
+    return SpokenParts(transcription=transcription, speech=recording.speech)
+
+
+def shift(word: SpokenWord, seconds: float) -> SpokenWord:
+    """Move a word to a later time."""
+    return replace(word, start_s=word.start_s + seconds, end_s=word.end_s + seconds)
+
+
+def join(recording: Recording, clock: FrameClock) -> Hypothesis:
+    """Put hypotheses one behind the other, each frame where it is in the whole recording."""
+    answers = [answer for answer in recording.answers if isinstance(answer, Transcription)]
+    if answers and all(answer.hypothesis == NOTHING for answer in answers):
+        return NOTHING
+    parts = [
+        (round(interval.start_s / clock.frame_s), answer.hypothesis)
+        for interval, answer in zip(recording.speech, answers, strict=True)
+        if answer.hypothesis != NOTHING
+    ]
+    peaks = tuple(peak for _, part in parts for peak in part.peaks)
+    return Hypothesis(
+        text=" ".join(part.text for _, part in parts if part.text),
+        tokens=tuple(token for _, part in parts for token in part.tokens),
+        frames=tuple(first + frame for first, part in parts for frame in part.frames),
+        log_prob=math.fsum(part.log_prob for _, part in parts),
+        confidence=math.fsum(peaks) / len(peaks) if peaks else 1.0,
+        ends=tuple(first + end for first, part in parts for end in part.ends),
+        peaks=peaks,
+    )
