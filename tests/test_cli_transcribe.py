@@ -95,7 +95,7 @@ def test_folders_without_audio_and_patterns_without_match_fail_and_the_rest_is_d
     assert main(["transcribe", f"{tmp_path}/empty", f"{tree}/*.mp3", f"{tree}/a.wav", "-m", model]) == 1
     captured = capsys.readouterr()
     assert captured.out == f"{tree}/a.wav\ta\n"
-    assert f"error: {tmp_path}/empty: holds no audio file (.wav, .flac" in captured.err
+    assert f"error: {tmp_path}/empty: holds no audio file (wav, flac" in captured.err
     assert "--recursive looks in its folders, too" in captured.err
     assert f"error: {tree}/*.mp3: no file matches\n" in captured.err
     assert "2 of 3 files failed" in captured.err

@@ -9,28 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechrnn.errors import AudioError, SpeechRNNError
+from speechrnn.manifest import AUDIO_SUFFIXES, format_suffix
 
 STDIN = "-"
 STDIN_NAME = "standard input"
-SUFFIXES = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".m4a",
-    ".mp4",
-    ".aac",
-    ".aif",
-    ".aiff",
-    ".aifc",
-    ".au",
-    ".caf",
-    ".rf64",
-    ".sph",
-    ".w64",
-)
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ def list_folder(folder: Path, *, recursive: bool) -> Iterator[AudioInput]:
         yield missing(str(problem.filename), f"cannot be read: {problem.strerror}")
     if not paths and not problems:
         more = "" if recursive else "; --recursive looks in its folders, too"
-        yield missing(str(folder), f"holds no audio file ({', '.join(SUFFIXES[:6])}, …){more}")
+        yield missing(str(folder), f"holds no audio file (wav, flac, ogg, opus, mp3, …){more}")
     for path in paths:
         yield AudioInput(str(path), path.relative_to(folder))
 
@@ -113,7 +95,7 @@ def walk(folder: Path, *, recursive: bool, onerror: Callable[[OSError], None]) -
         if not recursive:
             folders.clear()
         for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if format_suffix(Path(name)) in AUDIO_SUFFIXES and not name.startswith("."):
                 yield Path(root, name)
 
 
