@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from speechrnn.nn import export
 from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.export import TOLERANCE, export_checkpoint, export_model
 from speechrnn.nn.model import SpeechModel
-from speechrnn.runtime import ModelFile
+from speechrnn.runtime import ModelFile, shipped_models
 
 EVERY_ENCODER = list(itertools.product(["rnn", "gru", "lstm"], [False, True], ["none", "layer", "batch"]))
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -239,3 +240,94 @@ def test_a_checkpoint_transcribes_by_itself_exported_once(
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="x.ckpt: no such checkpoint"):
         export_checkpoint(tmp_path / "x.ckpt", tmp_path / "m.onnx")
+
+
+# ---- int8 -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_cells_that_onnx_runtime_has_in_single_precision_only_are_stored_in_int8(
+    cell: str, tmp_path: Path
+) -> None:
+    model = make_model(encoder={"cell": cell, "hidden_size": 64})
+    single = export_model(model, tmp_path / "single.onnx").stat().st_size
+    path = export_model(model, tmp_path / "int8.onnx", int8=True)
+    kernels = [p for p in model.encoder.recurrent.parameters() if p.ndim > 1]
+    saved = sum(3 * kernel.numel() - 4 * len(kernel) for kernel in kernels)  # a byte for four; a scale a row
+    assert single - path.stat().st_size == pytest.approx(saved, rel=0.05)
+    rounded = SpeechModel(model.config).eval()
+    rounded.load_state_dict(model.state_dict())
+    export.round_to_int8(rounded)
+    assert_same_answers(rounded, path)
+
+
+def test_rows_are_rounded_to_their_largest_number_over_127() -> None:
+    # 1.27 / 127 = 0.01, so 0.5 stays and 0.126 becomes 0.13; a row of zeros stays one.
+    model = make_model(encoder={"num_layers": 1})
+    kernel = model.encoder.recurrent.layers[0].forward_cell.weight_hh_l0
+    with torch.no_grad():
+        kernel.zero_()
+        kernel[0, :3] = torch.tensor([-1.27, 0.5, 0.126])
+    export.round_to_int8(model)
+    np.testing.assert_allclose(kernel[0, :3].detach(), [-1.27, 0.5, 0.13], rtol=1e-6)
+    assert not kernel[1].any()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_lstm_computes_in_int8_close_to_torch(bidirectional: bool, tmp_path: Path) -> None:
+    model = make_model(encoder={"cell": "lstm", "hidden_size": 32, "bidirectional": bidirectional})
+    path = export_model(model, tmp_path / "int8.onnx", int8=True)
+    operators = {node.op_type for node in onnx.load(path).graph.node}
+    assert "DynamicQuantizeLSTM" in operators
+    assert "LSTM" not in operators
+    assert ModelFile(path).info.precision == "int8"
+    waveform = noise(3, 7000, seed=5)
+    with torch.no_grad():
+        expected, _ = model(waveform, LENGTHS)
+    log_probs, _ = ModelFile(path).run(waveform.numpy(), LENGTHS.numpy())
+    difference = np.abs(np.exp(log_probs) - np.exp(expected.numpy()))[0].max()
+    assert 0 < difference < 0.01  # probabilities: rounded, and no more than that
+
+
+def test_an_int8_model_streams(tmp_path: Path) -> None:
+    encoder = {"cell": "lstm", "hidden_size": 32, "bidirectional": False}
+    model = make_model(encoder=encoder, features={"normalization": "global"})
+    file = ModelFile(export_model(model, tmp_path / "int8.onnx", int8=True))
+    waveform = noise(9000).numpy()
+    streamed = np.concatenate(list(export.stream_emissions(file, np.split(waveform, [1000, 5000]))))
+    whole, _ = file.run(waveform[None], [9000])
+    assert streamed.shape == whole[0].shape
+    assert np.abs(np.exp(streamed) - np.exp(whole[0])).max() < 0.01
+
+
+def test_a_model_file_is_exported_again_with_its_card_and_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = str(tmp_path / "small.onnx")
+    table = tmp_path / "three.tsv"
+    lines = (SAMPLES / "transcripts.tsv").read_text().splitlines()
+    table.write_text("\n".join(line if i == 0 else f"{SAMPLES}/{line}" for i, line in enumerate(lines[:4])))
+    assert main(["export", "an4", small, "--int8", "--check", str(table)]) == 0
+    out, err = capsys.readouterr()
+    assert "MB, LSTM layers in int8" in err
+    single, int8 = out.splitlines()
+    assert re.match(r"single +19\.\d\d MB +WER \d+\.\d\d % \(\d+ of \d+\) +CER .* s of audio", single)
+    assert re.match(r"int8 +5\.\d\d MB +WER", int8)
+    old, new = ModelFile(shipped_models()["an4"]).info, ModelFile(small).info
+    assert (new.card, new.decoding) == (old.card, old.decoding)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--check", "x.tsv"], "--check measures what --int8 or --half costs"),
+        (["--int8", "--check", "gone.tsv"], "gone.tsv"),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    write_checkpoint(tmp_path / "m.ckpt")
+    assert main(["export", str(tmp_path / "m.ckpt"), str(tmp_path / "m.onnx"), *arguments]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "m.onnx").exists()

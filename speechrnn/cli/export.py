@@ -1,25 +1,51 @@
-"""``speechrnn export``: a checkpoint as a model file that needs no torch."""
+"""``speechrnn export``: a checkpoint, or a model file in other precision, as a model file that needs no torch."""
 
 import argparse
 import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechrnn.cli.console import say
-from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.cli.console import Progress, put, say
+from speechrnn.errors import ConfigError
+from speechrnn.evaluation import Evaluation, evaluate
+from speechrnn.manifest import Utterance, read_manifest
+from speechrnn.new_file import refuse_existing
+from speechrnn.nn.export import export_model
 from speechrnn.nn.language_export import export_any_checkpoint
+from speechrnn.nn.restore import restore_model
+from speechrnn.runtime import ModelFile, Transcriber, find_model
+from speechrnn.runtime.metadata import write_metadata
+from speechrnn.runtime.model_file import DECODING_KEY
 
 CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the two files and what goes into the second."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="training checkpoint (.ckpt)")
-    parser.add_argument("output", metavar="MODEL", help="model file to write (.onnx)")
     parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="training checkpoint (.ckpt), or a model file or its name, to write it in another precision",
+    )
+    parser.add_argument("output", metavar="MODEL", help="model file to write (.onnx)")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         "--half",
         action="store_true",
         help="store weights in half precision: half the size, computed in single",
+    )
+    precision.add_argument(
+        "--int8",
+        action="store_true",
+        help="store recurrent weights in 8 bits: a quarter of the size; LSTM layers compute in them, too",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="MANIFEST",
+        help="measure on these recordings what the rounding costs (as `speechrnn evaluate`)",
     )
     parser.add_argument("--card", metavar="FILE", help=f"JSON model card: {', '.join(CARD_KEYS)}")
     parser.add_argument("--overwrite", action="store_true", help="replace the model file if there is one")
@@ -29,16 +55,66 @@ def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it.
 
     Raises:
+        ConfigError: If a check is asked for and nothing is rounded.
         ModelFileError: If the model file exists already and is not to be replaced.
     """
     output = Path(args.output)
-    if output.exists() and not args.overwrite:
-        raise ModelFileError(f"{output}: exists already; --overwrite replaces it")
-    card = read_card(Path(args.card)) if args.card else {}
-    export_any_checkpoint(args.checkpoint, output, half=args.half, card=card)
-    size_mb = output.stat().st_size / 1e6
-    say(f"{output}: {size_mb:.2f} MB, equal to torch within 1e-4 at four batch shapes")
+    refuse_existing(output, overwrite=args.overwrite)
+    if args.check and not (args.half or args.int8):
+        raise ConfigError("--check measures what --int8 or --half costs; give one of them")
+    utterances = read_manifest(args.check) if args.check else []
+    card = read_card(Path(args.card)) if args.card else None
+    export(args.checkpoint, output, half=args.half, int8=args.int8, card=card)
+    say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {describe(output, int8=args.int8)}")
+    if utterances:
+        for line in compare(args.checkpoint, output, utterances):
+            put(line)
     return 0
+
+
+def export(source: str, output: Path, *, half: bool, int8: bool, card: dict[str, Any] | None) -> None:
+    """Write a checkpoint or model file anew; a model file keeps its card and what it was tuned to."""
+    path = find_model(source)
+    if path.suffix != ".onnx":
+        export_any_checkpoint(path, output, half=half, int8=int8, card=card)
+        return
+    info = ModelFile(path).info
+    export_model(restore_model(path), output, half=half, int8=int8, card=info.card if card is None else card)
+    write_metadata(output, {DECODING_KEY: json.dumps(info.decoding.to_dict())})
+
+
+def describe(output: Path, *, int8: bool) -> str:
+    """Say how close a file is to the network that it was made of."""
+    if not int8:
+        return "equal to torch within 1e-4 at four batch shapes"
+    if ModelFile(output).info.config["encoder"]["cell"] == "lstm":
+        return "LSTM layers in int8"
+    return "stored in int8 and computed in single precision: ONNX Runtime has an int8 LSTM, no other cell"
+
+
+def compare(source: str, output: Path, utterances: Sequence[Utterance]) -> Iterator[str]:
+    """Evaluate the network unrounded and as it was written: size, errors and time, a line each."""
+    with tempfile.TemporaryDirectory() as folder:
+        single = Path(folder) / "single.onnx"
+        export(source, single, half=False, int8=False, card=None)
+        for path in (single, output):
+            transcriber = Transcriber(path)
+            with Progress("evaluating", total=len(utterances)) as progress:
+                start = time.perf_counter()
+                evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)
+            elapsed = time.perf_counter() - start
+            yield (
+                f"{transcriber.info.precision:<6}  {path.stat().st_size / 1e6:6.2f} MB  "
+                f"{render_measures(evaluation)}  {elapsed:.1f} s for {evaluation.duration_s:.0f} s of audio"
+            )
+
+
+def render_measures(evaluation: Evaluation) -> str:
+    """Write error rates or accuracy with their counts."""
+    return "  ".join(
+        f"{measure.name} {100 * measure.value:.2f} % ({measure.numerator} of {measure.denominator})"
+        for measure in evaluation.measures
+    )
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from speechrnn.errors import ModelFileError
 from speechrnn.new_file import new_file
@@ -49,14 +50,19 @@ from speechrnn.runtime.model_file import (
 OPSET = 17
 TOLERANCE = 1e-4
 HALF_PRECISION_ABOVE = 256  # numbers; smaller tensors save nothing
+MICROSOFT = helper.make_opsetid("com.microsoft", 1)  # ONNX Runtime's own operators
 EVERYTHING = np.iinfo(np.int64).max
+LARGEST_INT8 = 127
+SMALLEST_SCALE = 1e-30  # of a row of zeros
+GATE_ORDER = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}  # ONNX's gates by their places in torch's
 
 
 class Graph:
     """An ONNX graph in the making: each ``add`` returns the name of the value it computes."""
 
-    def __init__(self, *, half: bool) -> None:
+    def __init__(self, *, half: bool = False, int8: bool = False) -> None:
         self.half = half
+        self.int8 = int8
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.options: list[onnx.ValueInfoProto] = []
@@ -85,7 +91,7 @@ class Graph:
     def weight(self, array: NDArray[np.float32] | torch.Tensor) -> str:
         """Store a weight: in half precision where that was asked for and loses nothing, else in single.
 
-        It is computed with in single precision always.
+        It is computed with in single precision, as ONNX Runtime folds the cast when it opens the file.
         """
         if isinstance(array, torch.Tensor):
             array = array.detach().cpu().numpy()
@@ -120,6 +126,7 @@ def export_checkpoint(
     path: str | PathLike[str],
     *,
     half: bool = False,
+    int8: bool = False,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a checkpoint's network as a model file.
@@ -129,6 +136,10 @@ def export_checkpoint(
         path: The file to write; it appears only when it is whole and checked.
         half: Store the weights in half precision, which halves the file. They are rounded once, here, and
             the parity check is against the rounded network.
+        int8: Store the recurrent layers' weights in 8 bits, a scale for each row, which quarters the file.
+            LSTM layers also compute in whole numbers, which is faster; their inputs are then rounded by the
+            range of the batch, so answers are close to torch's, not equal. ONNX Runtime knows no such GRU or
+            Elman layer: those compute in single precision.
         card: What the file says of itself: name, description, hears, data, licence, results, seed.
 
     Returns:
@@ -138,7 +149,7 @@ def export_checkpoint(
         CheckpointError: If the checkpoint cannot be read.
         ModelFileError: If the file cannot be written, or does not compute what torch does.
     """
-    return export_model(load_checkpoint(checkpoint), path, half=half, card=card)
+    return export_model(load_checkpoint(checkpoint), path, half=half, int8=int8, card=card)
 
 
 def export_model(
@@ -146,14 +157,18 @@ def export_model(
     path: str | PathLike[str],
     *,
     half: bool = False,
+    int8: bool = False,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network as a model file; as ``export_checkpoint``."""
     model = copy.deepcopy(model).cpu().eval()
     if half:
         round_to_half(model)
-    proto = build_model(model, half=half, card=card or {})
-    return save_checked(proto, Path(path), lambda written: check_parity(model, written))
+    if int8:
+        round_to_int8(model)
+    proto = build_model(model, half=half, int8=int8, card=card or {})
+    is_exact = not int8 or model.config.encoder.cell != "lstm"
+    return save_checked(proto, Path(path), lambda written: check_parity(model, written) if is_exact else None)
 
 
 def save_checked(proto: onnx.ModelProto, path: Path, check: Callable[[Path], None]) -> Path:
@@ -174,6 +189,21 @@ def round_to_half(model: torch.nn.Module) -> None:
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.copy_(parameter.half().float())
+
+
+def round_to_int8(model: SpeechModel) -> None:
+    """Round the kernels of recurrent layers to whole numbers from -127 to 127, scaled row by row, in place."""
+    with torch.no_grad():
+        for module in model.encoder.recurrent.modules():
+            for kernel in module.parameters() if isinstance(module, nn.RNNBase) else ():
+                if kernel.ndim > 1:
+                    scales = row_scales(kernel)
+                    kernel.copy_((kernel / scales).round() * scales)
+
+
+def row_scales(kernel: torch.Tensor) -> torch.Tensor:
+    """Find what the whole numbers of each row, the last dimension, are multiplied with."""
+    return kernel.detach().abs().amax(-1, keepdim=True).clamp(min=SMALLEST_SCALE) / LARGEST_INT8
 
 
 def check_parity(model: SpeechModel, path: Path) -> None:
@@ -224,9 +254,11 @@ def check_streaming(model: ModelFile, waveform: NDArray[np.float32]) -> None:
         raise ModelFileError(f"{model.path}: streamed differs by {difference:.1e} from whole; not written")
 
 
-def build_model(model: SpeechModel, *, half: bool, card: Mapping[str, Any]) -> onnx.ModelProto:
+def build_model(
+    model: SpeechModel, *, half: bool, card: Mapping[str, Any], int8: bool = False
+) -> onnx.ModelProto:
     """Write the graph and its metadata."""
-    graph = Graph(half=half)
+    graph = Graph(half=half, int8=int8)
     features, lengths = add_features(graph, model)
     features, lengths = add_subsampling(graph, model, features, lengths)
     features, lengths = add_cut(graph, features, lengths)
@@ -259,13 +291,14 @@ def finish(
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "speechrnn", inputs, outputs, graph.initializers),
         producer_name="speechrnn",
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", OPSET), *([MICROSOFT] if graph.int8 else [])],
         ir_version=8,
     )
     metadata = {
         "speechrnn.format_version": str(FORMAT_VERSION),
         "speechrnn.config": json.dumps(dict(config), ensure_ascii=False),
         "speechrnn.card": json.dumps(dict(card), ensure_ascii=False),
+        "speechrnn.precision": "int8" if graph.int8 else "half" if graph.half else "single",
     }
     helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
@@ -518,16 +551,9 @@ def add_layer(
     """Add one layer over (time, batch, n) values; returns its output and the state in which it ends."""
     config = model.config.encoder
     cells = [layer.forward_cell, *([layer.backward_cell] if layer.backward_cell else [])]
-    kernels = [graph.weight(stacked) for stacked in stack_cells(cells, config.cell)]
-    output, *end = graph.add_outputs(
-        config.cell.upper(),
-        values,
-        *kernels,
-        sequence_lens,
-        *begin,
-        num_outputs=1 + len(begin),
-        **cell_attributes(config),
-    )
+    kernels = stack_cells(cells, config.cell)
+    add = add_int8_lstm if graph.int8 and config.cell == "lstm" else add_cells
+    output, *end = add(graph, config, values, kernels, sequence_lens, begin)
     output = graph.add("Transpose", output, perm=[0, 2, 1, 3])
     width = len(cells) * config.hidden_size
     output = graph.add("Reshape", output, graph.constant([0, 0, width]))
@@ -535,6 +561,69 @@ def add_layer(
         output = add_linear(graph, layer.projection, output)
     output = add_norm(graph, layer.norm, output)
     return (graph.add("Add", output, values) if layer.residual else output), end
+
+
+def add_cells(
+    graph: Graph,
+    config: EncoderConfig,
+    values: str,
+    kernels: Sequence[torch.Tensor],
+    sequence_lens: str,
+    begin: Sequence[str],
+) -> list[str]:
+    """Add a recurrent operator; returns its output and the state in which it ends."""
+    names = [add_kernel(graph, kernel) for kernel in kernels]
+    return graph.add_outputs(
+        config.cell.upper(),
+        values,
+        *names,
+        sequence_lens,
+        *begin,
+        num_outputs=1 + len(begin),
+        **cell_attributes(config),
+    )
+
+
+def add_kernel(graph: Graph, kernel: torch.Tensor) -> str:
+    """Store a kernel in as few bits as was asked for, to be computed with in single precision."""
+    if not graph.int8 or kernel.ndim < 3:
+        return graph.weight(kernel)
+    scales = row_scales(kernel)
+    numbers = graph.store((kernel / scales).round().to(torch.int8).numpy())
+    return graph.add("Mul", graph.add("Cast", numbers, to=TensorProto.FLOAT), graph.store(scales.numpy()))
+
+
+def add_int8_lstm(
+    graph: Graph,
+    config: EncoderConfig,
+    values: str,
+    kernels: Sequence[torch.Tensor],
+    sequence_lens: str,
+    begin: Sequence[str],
+) -> list[str]:
+    """Add an LSTM that multiplies in whole numbers; as ``add_cells``.
+
+    It takes kernels with a column for each gate, and behind the other inputs their scales and zero points.
+    """
+    parts = []
+    for kernel in kernels[:2]:
+        scales = row_scales(kernel)
+        numbers = (kernel / scales).round().to(torch.int8).transpose(1, 2).contiguous().numpy()
+        zeros = np.zeros(kernel.shape[:2], np.int8)
+        parts.append([graph.store(array) for array in (numbers, scales.squeeze(-1).numpy(), zeros)])
+    return graph.add_outputs(
+        "DynamicQuantizeLSTM",
+        values,
+        *[part[0] for part in parts],
+        graph.weight(kernels[2]),
+        sequence_lens,
+        *(begin or ("", "")),
+        "",  # no peepholes
+        *[name for part in parts for name in part[1:]],
+        num_outputs=1 + len(begin),
+        domain=MICROSOFT.domain,
+        **cell_attributes(config),
+    )
 
 
 def cell_attributes(config: EncoderConfig) -> dict[str, Any]:
@@ -550,7 +639,7 @@ def cell_attributes(config: EncoderConfig) -> dict[str, Any]:
 
 def stack_cells(cells: list[Any], kind: str) -> list[torch.Tensor]:
     """Stack the directions' kernels W, R and biases B, gates in ONNX's order."""
-    order = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}[kind]
+    order = GATE_ORDER[kind]
 
     def gates(name: str) -> torch.Tensor:
         kernels = [getattr(cell, name).detach() for cell in cells]

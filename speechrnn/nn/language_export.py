@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from speechrnn.errors import ModelFileError
+from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.nn.checkpoint import load_any
 from speechrnn.nn.export import (
     TOLERANCE,
@@ -39,12 +39,19 @@ def export_any_checkpoint(
     path: str | PathLike[str],
     *,
     half: bool = False,
+    int8: bool = False,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write whatever network a checkpoint holds, one that hears or a language model; as ``export_checkpoint``."""
+    """Write whatever network a checkpoint holds, one that hears or a language model; as ``export_checkpoint``.
+
+    Raises:
+        ConfigError: If a language model is to be of int8.
+    """
     model = load_any(checkpoint)
     if isinstance(model, SpeechModel):
-        return export_model(model, path, half=half, card=card)
+        return export_model(model, path, half=half, int8=int8, card=card)
+    if int8:
+        raise ConfigError(f"{checkpoint}: int8 is for models that hear; language models have --half")
     return export_language_model(model, path, half=half, card=card)
 
 

@@ -24,6 +24,7 @@ READABLE_VERSIONS = ("1", FORMAT_VERSION)  # 1 has none of the inputs and output
 VERSION_KEY = "speechrnn.format_version"
 CONFIG_KEY = "speechrnn.config"
 CARD_KEY = "speechrnn.card"
+PRECISION_KEY = "speechrnn.precision"
 DECODING_KEY = "speechrnn.decoding"
 INPUTS = ["waveform", "waveform_lengths"]
 OUTPUTS = ["log_probs", "output_lengths"]
@@ -65,6 +66,8 @@ class ModelInfo:
     """The model card: any of name, description, hears, data, licence, results, seed."""
     clock: FrameClock
     """When the output frames are."""
+    precision: str
+    """In what its weights are stored: single, half or int8; int8 LSTM layers also compute in it."""
     decoding: DecodingChoice
     """What was found best for its answers on a development set."""
 
@@ -323,6 +326,7 @@ def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelIn
         vocabulary=vocabulary,
         config=config,
         card={key: str(value) for key, value in card.items() if value is not None},
+        precision=metadata.get(PRECISION_KEY, "single"),
         clock=make_clock(features, config["encoder"]["subsampling"]),
         decoding=DecodingChoice.from_dict(json.loads(metadata.get(DECODING_KEY, "{}"))),
         **sizes,
