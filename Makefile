@@ -86,7 +86,7 @@ web/node_modules/.made: web/package.json web/package-lock.json
 web: web/node_modules/.made ## build the live page into speechrnn/web_page (after a change in web/)
 	@cd web && npm run --silent build
 
-test-web: .venv/base web/node_modules/.made browser ## test the live page, in a real browser too
+test-web: .venv/dev web/node_modules/.made browser ## test the live page, in a real browser too
 	@cd web && npm run --silent test && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent test:browser
 
 browser:

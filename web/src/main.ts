@@ -11,6 +11,7 @@ import { Transcript } from "./transcript.ts";
 
 const MODEL_SUFFIX = /\.(onnx|ort|ckpt|pt|pth|tflite|safetensors|bin|gguf)$/i;
 const KEYWORDS_AFTER_MS = 400; // of quiet typing
+const INVITATION = "Press Listen and speak, or drop a sound file anywhere on this page.";
 
 function element<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
@@ -104,7 +105,7 @@ function attempt(action: () => Promise<void>): void {
 function complain(error: unknown): void {
   message.textContent = sentenceOf(error);
   message.hidden = false;
-  hint.textContent = "";
+  hint.textContent = model ? INVITATION : "";
 }
 
 // ---- Models -------------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ function show(opened: OpenModel, choice: string): void {
   listen.disabled = false;
   element("hears").textContent = `Hears ${opened.hears}.`;
   element("keywords").hidden = opened.task === "classification";
-  hint.textContent = "Press Listen and speak, or drop a sound file anywhere on this page.";
+  hint.textContent = INVITATION;
   clear();
   sendKeywords();
 }
@@ -174,18 +175,19 @@ async function startListening(): Promise<void> {
   const mine = job;
   clear();
   hint.textContent = "Asking for the microphone…";
-  const opened = await openMicrophone((samples) => {
-    if (mine !== job || !microphone) return;
-    picture.feed(samples);
-    send({ kind: "samples", job, samples, at: performance.timeOrigin + performance.now() }, [samples.buffer]);
-  });
+  const opened = await openMicrophone();
   if (mine !== job) return opened.close(); // stopped, or something else begun, while the user was asked
   picture.beginLive(opened.rate, model.sampleRate / 2, model.labels);
   send({ kind: "begin", job, rate: opened.rate, isLive: true, name: "The microphone" });
   microphone = opened;
+  await opened.start((samples) => {
+    if (microphone !== opened) return;
+    picture.feed(samples);
+    send({ kind: "samples", job, samples, at: performance.timeOrigin + performance.now() }, [samples.buffer]);
+  });
   listen.textContent = "Stop";
   listen.setAttribute("aria-pressed", "true");
-  hint.textContent = "Listening. The text comes when you press Stop.";
+  hint.textContent = "Listening. The last ten seconds are shown.";
 }
 
 async function stopListening(): Promise<void> {
@@ -203,8 +205,7 @@ function clear(): void {
   hits = [];
   hitList.replaceChildren();
   transcript.clear();
-  element("latency").textContent = "–";
-  element("load").textContent = "–";
+  showFigures("Latency", "–", "Load", "–");
 }
 
 function sendKeywords(): void {
@@ -255,12 +256,16 @@ function showKeywords(note: string, isRefused: boolean): void {
 /** Latency is counted from a sound's arrival to its answer on the page. */
 function showEffort(load: number, latencyMs: number, at: number): void {
   const now = performance.timeOrigin + performance.now();
-  element("latency").textContent = `${Math.round(latencyMs + now - at)} ms`;
-  element("load").textContent = `${Math.round(100 * load)} % of a core`;
+  showFigures("Latency", `${Math.round(latencyMs + now - at)} ms`, "Load", `${Math.round(100 * load)} % of a core`);
 }
 
 function showDone(audioS: number, busyS: number): void {
   transcript.finish();
-  element("latency").textContent = `${Math.round(1000 * busyS)} ms for ${audioS.toFixed(1)} s`;
-  element("load").textContent = `${(audioS / Math.max(busyS, 1e-3)).toFixed(0)} × real time`;
+  const speed = (audioS / Math.max(busyS, 1e-3)).toFixed(0);
+  showFigures("Took", `${Math.round(1000 * busyS)} ms for ${audioS.toFixed(1)} s`, "Speed", `${speed} × real time`);
+}
+
+function showFigures(...texts: string[]): void {
+  const places = ["latency-name", "latency", "load-name", "load"];
+  places.forEach((id, i) => (element(id).textContent = texts[i]!));
 }

@@ -5,6 +5,7 @@ import workletUrl from "./microphone_worklet.ts?worker&url";
 
 export interface Microphone {
   rate: number;
+  start(take: (samples: Float32Array<ArrayBuffer>) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -12,16 +13,11 @@ export interface Microphone {
  * Open the microphone; asks for permission. The samples come unfiltered: what browsers do for telephone calls
  * removes what a recognizer was trained on. Throws a `PlainError` where there is none, or it may not be used.
  */
-export async function openMicrophone(take: (samples: Float32Array) => void): Promise<Microphone> {
+export async function openMicrophone(): Promise<Microphone> {
   const stream = await askForMicrophone();
   const context = new AudioContext();
   try {
     await context.audioWorklet.addModule(workletUrl);
-    const source = context.createMediaStreamSource(stream);
-    const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
-    node.port.onmessage = ({ data }: MessageEvent<Float32Array>) => take(data);
-    source.connect(node);
-    await context.resume();
   } catch (error) {
     stream.getTracks().forEach((track) => track.stop());
     await context.close();
@@ -29,6 +25,12 @@ export async function openMicrophone(take: (samples: Float32Array) => void): Pro
   }
   return {
     rate: context.sampleRate,
+    async start(take) {
+      const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
+      node.port.onmessage = ({ data }: MessageEvent<Float32Array<ArrayBuffer>>) => take(data);
+      context.createMediaStreamSource(stream).connect(node);
+      await context.resume();
+    },
     async close() {
       stream.getTracks().forEach((track) => track.stop());
       await context.close();

@@ -9,7 +9,8 @@ declare class AudioWorkletProcessor {
 declare function registerProcessor(name: string, processor: unknown): void;
 
 class Microphone extends AudioWorkletProcessor {
-  private block = new Float32Array(Math.ceil(BLOCK_S * sampleRate));
+  private readonly size = Math.ceil(BLOCK_S * sampleRate);
+  private block = new Float32Array(this.size);
   private filled = 0;
 
   process([channels]: Float32Array[][]): boolean {
@@ -18,14 +19,14 @@ class Microphone extends AudioWorkletProcessor {
       let sum = 0;
       for (const channel of channels!) sum += channel[i]!;
       this.block[this.filled++] = sum / channels!.length;
-      if (this.filled === this.block.length) this.send();
+      if (this.filled === this.size) this.send();
     }
     return true;
   }
 
   private send(): void {
     this.port.postMessage(this.block, [this.block.buffer]);
-    this.block = new Float32Array(this.block.length);
+    this.block = new Float32Array(this.size); // the old one is with the page now
     this.filled = 0;
   }
 }

@@ -1,11 +1,12 @@
 /** What a model file says of itself: an ONNX file with metadata, as `speechrnn export` writes it. */
 
 import { PlainError } from "./errors.ts";
+import { FrameGeometry } from "./frame_geometry.ts";
 import { fields } from "./protobuf.ts";
 import { type Unit, Vocabulary } from "./vocabulary.ts";
 import type { FrameClock } from "./words.ts";
 
-const FORMAT_VERSION = "1";
+const READABLE_VERSIONS = ["1", "2"]; // 1 hears whole clips only, but for what needs no state and no statistics
 const METADATA_PROPS = 14; // in ModelProto; its entries are a key, 1, and a value, 2
 
 export interface ModelInfo {
@@ -22,8 +23,11 @@ export interface ModelInfo {
   clock: FrameClock;
   /** Divides the log odds of confidences. */
   temperature: number;
+  geometry: FrameGeometry;
   /** Whether each answer depends on all of the audio. */
   isBidirectional: boolean;
+  /** Whether sound is normalised by its own mean and variance. */
+  normalizesUtterances: boolean;
 }
 
 /** Read a model file's metadata. Throws a `PlainError` if the file is not a model of ours. */
@@ -35,9 +39,9 @@ export function readModelInfo(bytes: Uint8Array, fileName: string): ModelInfo {
       `${fileName} is an ONNX file, but not one that speechrnn wrote; make one with “speechrnn export”.`,
     );
   }
-  if (version !== FORMAT_VERSION) {
+  if (!READABLE_VERSIONS.includes(version)) {
     throw new PlainError(
-      `${fileName} is of model format ${version}, this page reads format ${FORMAT_VERSION}; export the model again.`,
+      `${fileName} is of model format ${version}, this page reads ${READABLE_VERSIONS.join(" and ")}; export the model again.`,
     );
   }
   try {
@@ -96,7 +100,9 @@ function parseInfo(metadata: Map<string, string>, fileName: string): ModelInfo {
     nFft,
     clock: { frameS: samples / sampleRate, firstS: Math.max(0, nFft - samples) / 2 / sampleRate },
     temperature: decoding.temperature ?? 1,
-    isBidirectional: encoder.bidirectional === true,
+    geometry: new FrameGeometry(nFft, hopLength, subsampling, features.deltas ?? 0),
+    isBidirectional: encoder.bidirectional !== false,
+    normalizesUtterances: features.normalization === "utterance",
   };
 }
 

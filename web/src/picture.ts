@@ -11,6 +11,7 @@ const RANGE_DB = 58; // from the faintest that is shown to the loudest
 const QUIETEST_PEAK_DB = -48; // below it silence would look loud
 const PEAK_FALL_DB = 0.02; // by which the loudest is forgotten, a column
 const MOST_LABELS = 6;
+const LOUDER_DB = 3; // a rise of the loudest after which everything is painted again
 const FRAME_MS = 50;
 const LIGHT = ["#fffdf9", "#dbe7e9", "#86b3c2", "#2f7590", "#123c50", "#071d29"];
 const DARK = ["#1a2028", "#213a4a", "#2f6c86", "#6db3ca", "#cfe8ec", "#fff6df"];
@@ -34,6 +35,7 @@ export class Picture {
   private levels: Float32Array[] = []; // of each column, in a ring where the sound is live
   private numColumns = 0; // drawn so far
   private peakDb = QUIETEST_PEAK_DB;
+  private paintedPeakDb = QUIETEST_PEAK_DB;
   private spectrum = new Spectrum(16_000, 8_000);
   private columnS = COLUMN_S;
   private isLive = false;
@@ -54,8 +56,8 @@ export class Picture {
 
   /** Begin with live sound, of which the last seconds are shown. */
   beginLive(rate: number, fMax: number, labels: readonly string[]): void {
-    this.begin(rate, fMax, labels, COLUMN_S, NUM_COLUMNS);
     this.isLive = true;
+    this.begin(rate, fMax, labels, COLUMN_S, NUM_COLUMNS);
     this.pending = new Float32Array(this.spectrum.nFft);
   }
 
@@ -63,8 +65,8 @@ export class Picture {
   showRecording(waveform: Float32Array, rate: number, fMax: number, labels: readonly string[]): void {
     const width = Math.min(1200, Math.ceil(waveform.length / rate / (COLUMN_S / 2)));
     const columnS = waveform.length / rate / width;
-    this.begin(rate, fMax, labels, columnS, width);
     this.isLive = false;
+    this.begin(rate, fMax, labels, columnS, width);
     for (let column = 0; column < width; column++) {
       const middle = Math.round((column + 0.5) * columnS * rate);
       this.add(this.spectrum.bands(waveform, middle - this.spectrum.nFft / 2));
@@ -79,7 +81,7 @@ export class Picture {
     this.columns.width = width;
     this.numColumns = 0;
     this.levels = [];
-    this.peakDb = QUIETEST_PEAK_DB;
+    this.peakDb = this.paintedPeakDb = QUIETEST_PEAK_DB;
     this.words = [];
     this.hits = [];
     this.labels = [];
@@ -119,7 +121,8 @@ export class Picture {
     const column = this.numColumns % this.columns.width;
     this.levels[column] = bands;
     this.peakDb = Math.max(QUIETEST_PEAK_DB, this.peakDb - (this.isLive ? PEAK_FALL_DB : 0), ...bands);
-    this.paint(column);
+    if (this.isLive && this.peakDb > this.paintedPeakDb + LOUDER_DB) this.repaint();
+    else this.paint(column);
     this.numColumns += 1;
   }
 
@@ -137,6 +140,7 @@ export class Picture {
 
   private repaint(): void {
     this.theme = readTheme(this.dark.matches);
+    this.paintedPeakDb = this.peakDb;
     this.levels.forEach((_, column) => this.paint(column));
     this.changed();
   }
@@ -166,6 +170,7 @@ export class Picture {
     this.context.setTransform(scale, 0, 0, scale, 0, 0);
     this.context.fillStyle = this.theme.card;
     this.context.fillRect(0, 0, width, height);
+    if (!this.numColumns) return;
     const below = this.labelNames.length ? Math.min(height / 2, 18 * MOST_LABELS + 8) : 50;
     this.drawSpectrogram(width, height - below);
     this.drawHits(width, height - below);
@@ -174,7 +179,6 @@ export class Picture {
   }
 
   private drawSpectrogram(width: number, height: number): void {
-    if (!this.numColumns) return;
     const { context, columns } = this;
     const seen = Math.min(this.numColumns, columns.width);
     const perColumn = width / columns.width;

@@ -4,6 +4,7 @@ import * as ort from "onnxruntime-web/wasm";
 import { PlainError } from "./errors.ts";
 import type { LogProbs } from "./greedy.ts";
 import { type ModelInfo, readModelInfo } from "./model_file.ts";
+import { openUp, type Values } from "./optional_inputs.ts";
 
 /** Give ONNX Runtime its WebAssembly; once, before the first model. One thread is what one stream needs. */
 export function startRuntime(wasm: ArrayBuffer): void {
@@ -15,6 +16,8 @@ export function startRuntime(wasm: ArrayBuffer): void {
 export class Recognizer {
   private constructor(
     readonly info: ModelInfo,
+    /** Inputs for sound that comes in pieces, and what they are when nothing is said. */
+    readonly options: ReadonlyMap<string, Values>,
     private readonly session: ort.InferenceSession,
   ) {}
 
@@ -22,8 +25,9 @@ export class Recognizer {
   static async open(bytes: Uint8Array, fileName: string): Promise<Recognizer> {
     const info = readModelInfo(bytes, fileName);
     try {
-      const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-      return new Recognizer(info, session);
+      const { model, defaults } = openUp(bytes);
+      const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+      return new Recognizer(info, defaults, session);
     } catch {
       throw new PlainError(`${fileName} is damaged: it cannot be opened as an ONNX file.`);
     }
@@ -31,17 +35,33 @@ export class Recognizer {
 
   /** Compute a clip's log probabilities: (frames, tokens) of a CTC model, (1, labels) of a keyword model. */
   async run(waveform: Float32Array): Promise<LogProbs> {
-    const { log_probs, output_lengths } = await this.session.run({
-      waveform: new ort.Tensor("float32", waveform, [1, waveform.length]),
-      waveform_lengths: new ort.Tensor("int64", BigInt64Array.of(BigInt(waveform.length)), [1]),
-    });
-    const numFrames = this.info.task === "ctc" ? Number((output_lengths!.data as BigInt64Array)[0]) : 1;
-    const numTokens = log_probs!.dims.at(-1)!;
-    const values = (log_probs!.data as Float32Array).slice(0, numFrames * numTokens);
-    return { values, numFrames, numTokens };
+    return this.logProbsIn(await this.runWindow(waveform, {}));
+  }
+
+  /** Compute a piece of a clip, telling some of `options`; `EmissionStream` knows how to cut. */
+  async runWindow(waveform: Float32Array, told: Record<string, Values>): Promise<Record<string, Values>> {
+    const inputs: Record<string, Values> = {
+      waveform: { data: waveform, dims: [1, waveform.length] },
+      waveform_lengths: { data: BigInt64Array.of(BigInt(waveform.length)), dims: [1] },
+      ...Object.fromEntries(this.options),
+      ...told,
+    };
+    const feeds = Object.entries(inputs).map(([name, values]) => [name, toTensor(values)]);
+    const answers = await this.session.run(Object.fromEntries(feeds));
+    return answers as unknown as Record<string, Values>; // a tensor has what Values has
+  }
+
+  logProbsIn(answers: Record<string, Values>): LogProbs {
+    const { data, dims } = answers["log_probs"]!;
+    const numTokens = dims.at(-1)!;
+    return { values: data as Float32Array, numFrames: data.length / numTokens, numTokens };
   }
 
   async close(): Promise<void> {
     await this.session.release();
   }
+}
+
+function toTensor({ data, dims }: Values): ort.Tensor {
+  return data instanceof Float32Array ? new ort.Tensor("float32", data, dims) : new ort.Tensor("int64", data, dims);
 }

@@ -2,13 +2,16 @@
 
 import { PlainError, sentenceOf } from "./errors.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+import { LIVE, type WindowOptions } from "./emission_stream.ts";
+import { choosePace } from "./pace.ts";
 import { Recognizer, startRuntime } from "./recognizer.ts";
-import { Recording } from "./recording.ts";
+import { beginRecording, type Recording } from "./recording.ts";
 
 const page = self as unknown as DedicatedWorkerGlobalScope;
 
 let runtime: Promise<void>;
 let recognizer: Recognizer | null = null;
+let pace: WindowOptions = LIVE;
 let recording: Recording | null = null;
 let queue: Promise<void> = Promise.resolve();
 
@@ -19,7 +22,7 @@ page.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 async function receive(said: ToWorker): Promise<void> {
   if (said.kind === "start") runtime = loadRuntime(said.runtimeUrl);
   else if (said.kind === "open") await open(said.bytes, said.fileName);
-  else if (said.kind === "begin") recording = recognizer && new Recording(recognizer, said, answer);
+  else if (said.kind === "begin") recording = recognizer && beginRecording(recognizer, pace, said, answer);
   else if (said.kind === "samples" && said.job === recording?.job) await recording.feed(said.samples, said.at);
   else if (said.kind === "finish" && said.job === recording?.job) {
     await recording.finish();
@@ -41,6 +44,7 @@ async function open(bytes: Uint8Array, fileName: string): Promise<void> {
   await recognizer?.close();
   recognizer = opened;
   recording = null;
+  pace = await choosePace(opened);
   const { name, hears, task, sampleRate, vocabulary } = opened.info;
   const labels = task === "classification" ? vocabulary.tokens : [];
   answer({ kind: "opened", model: { name, hears, task, sampleRate, labels, choice: fileName } });

@@ -2,7 +2,9 @@
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
+import { startRuntime } from "../src/recognizer.ts";
 
 const FOLDER = resolve(import.meta.dirname, "answers");
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -15,7 +17,10 @@ export interface Packed {
 /** Vitest runs this once. */
 export default function setup(): void {
   const python = process.env["PYTHON"] ?? join(ROOT, ".venv/bin/python");
-  execFileSync(python, [join(import.meta.dirname, "python_answers.py"), FOLDER], { stdio: ["ignore", "inherit", "ignore"] });
+  execFileSync(python, [join(import.meta.dirname, "python_answers.py"), FOLDER], {
+    env: { ...process.env, PYTHONPATH: join(ROOT, "tests"), OMP_NUM_THREADS: "1" },
+    stdio: ["ignore", "inherit", "ignore"],
+  });
 }
 
 export function answers<T>(name: string): T {
@@ -34,4 +39,10 @@ export function unpack({ base64 }: Packed): Float32Array {
 export function distance(found: Float32Array, expected: Float32Array): number {
   if (found.length !== expected.length) return Infinity;
   return found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0);
+}
+
+/** ONNX Runtime Web in Node.js: the same WebAssembly. */
+export function startRuntimeHere(): void {
+  const wasm = createRequire(import.meta.url).resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  startRuntime(Uint8Array.from(readFileSync(wasm)).buffer);
 }

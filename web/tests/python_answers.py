@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+from networks import make_model, noise
 
 from speechrnn.audio import load_audio
 from speechrnn.decoding.greedy import greedy_decode
 from speechrnn.decoding.words import FrameClock, split_words
+from speechrnn.nn.export import export_model
 from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
+from speechrnn.runtime.emission_stream import WindowOptions, count_statistics, stream_emissions
 from speechrnn.text import Vocabulary
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
@@ -29,6 +32,17 @@ VOCABULARIES = [
     Vocabulary(("▁a", "▁", "b", "▁cd", "ef"), "token"),
     Vocabulary(("one", "two", "three"), "word"),
 ]
+# Task, features and encoder of small networks of every kind that streams in a way of its own.
+NETWORKS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "gru": ("ctc", {"deltas": 2, "normalization": "global"}, {"cell": "gru", "bidirectional": False}),
+    "lstm": ("ctc", {"normalization": "utterance", "deltas": 1}, {"cell": "lstm", "bidirectional": False}),
+    "bilstm": ("ctc", {"normalization": "utterance"}, {"cell": "lstm", "subsampling": 4}),
+    "birnn": ("ctc", {"kind": "mfcc", "normalization": "none"}, {"cell": "rnn", "subsampling": 1}),
+    "labels": ("classification", {"normalization": "global"}, {"cell": "gru", "bidirectional": False}),
+    "bilabels": ("classification", {"normalization": "utterance"}, {"cell": "gru"}),
+}
+WINDOWS = {"chunk_s": 0.1, "context_s": 0.5, "lookahead_s": 0.25, "warm_up_s": 0.6}
+STREAM_RATE = 8000
 Plain = dict[str, Any]
 
 
@@ -125,6 +139,30 @@ def answer_files(folder: Path, rng: np.random.Generator) -> list[Plain]:
     return answers
 
 
+def answer_streams(folder: Path) -> list[Plain]:
+    """Stream growing noise through small networks, with mean and variance estimated and known."""
+    samples = noise(1, 20_011, seed=3).numpy()[0] * np.linspace(0.05, 1, 20_011, dtype=np.float32)
+    answers = []
+    for name, (task, features, encoder) in NETWORKS.items():
+        path = folder / f"{name}.onnx"
+        export_model(make_model(task, features, encoder), path)
+        model, options = ModelFile(path, threads=1), WindowOptions(**WINDOWS)
+        for statistics in (None, count_statistics(model, [samples])):
+            streamed = np.concatenate(
+                list(stream_emissions(model, [samples], options, statistics=statistics))
+            )
+            answers.append(
+                {
+                    "file": path.name,
+                    "waveform": packed(samples),
+                    "knows_statistics": statistics is not None,
+                    "whole": packed(model.run(samples[None], [len(samples)])[0][0]),
+                    "streamed": packed(streamed),
+                }
+            )
+    return answers
+
+
 def main() -> None:
     """Write everything into the folder that the first argument names."""
     folder = Path(sys.argv[1])
@@ -136,6 +174,7 @@ def main() -> None:
         "normalization": answer_normalization(),
         "resampling": answer_resampling(rng),
         "files": answer_files(folder, rng),
+        "streams": answer_streams(folder),
     }
     for name, answer in answers.items():
         (folder / f"{name}.json").write_text(json.dumps(answer))

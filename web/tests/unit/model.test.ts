@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { beforeAll, expect, test } from "vitest";
 import { readAudioFile } from "../../src/audio_file.ts";
 import { readModelInfo } from "../../src/model_file.ts";
-import { Recognizer, startRuntime } from "../../src/recognizer.ts";
+import { field } from "../../src/protobuf.ts";
+import { Recognizer } from "../../src/recognizer.ts";
 import { read } from "../../src/recording.ts";
 import { resample } from "../../src/resample.ts";
-import { answers, distance, type Packed, unpack } from "../answers.ts";
+import { answers, distance, type Packed, startRuntimeHere, unpack } from "../answers.ts";
 
 interface Model {
   file: string;
@@ -25,24 +25,13 @@ const TOLERANCE = 1e-3;
 const models = answers<Model[]>("models");
 const encoder = new TextEncoder();
 
-beforeAll(() => {
-  const wasm = createRequire(import.meta.url).resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
-  startRuntime(Uint8Array.from(readFileSync(wasm)).buffer);
-});
-
-/** A field of bytes: tag, length, content. */
-function field(number: number, content: Uint8Array): Uint8Array {
-  const size: number[] = [];
-  let rest = content.length;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) size.push((rest % 0x80) + 0x80);
-  return Uint8Array.of(number * 8 + 2, ...size, rest, ...content);
-}
+beforeAll(startRuntimeHere);
 
 function onnx(metadata: Record<string, string>): Uint8Array {
   const entries = Object.entries(metadata).map(([key, value]) =>
-    field(14, Uint8Array.of(...field(1, encoder.encode(key)), ...field(2, encoder.encode(value)))),
+    field(14, [field(1, [encoder.encode(key)]), field(2, [encoder.encode(value)])]),
   );
-  return Uint8Array.of(8, 8, ...field(7, new Uint8Array(0)), ...entries.flatMap((entry) => [...entry]));
+  return Uint8Array.of(8, 8, ...field(7, []), ...entries.flatMap((entry) => [...entry]));
 }
 
 test("what a model file says of itself is read as Python reads it", () => {
