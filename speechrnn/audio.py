@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from speechrnn.errors import AudioError
+from speechrnn.errors import AudioError, LongAudioError
 
 Source: TypeAlias = str | PathLike[str] | bytes | BinaryIO | NDArray[Any]
 Waveform: TypeAlias = NDArray[np.float32]
@@ -41,6 +42,7 @@ def load_audio(
     sample_rate: int,
     source_rate: int | None = None,
     channel: Literal["mean"] | int = "mean",
+    max_s: float = math.inf,
 ) -> Waveform:
     """Load one clip.
 
@@ -53,6 +55,7 @@ def load_audio(
         sample_rate: Rate wanted, Hz.
         source_rate: Rate of an array, Hz; files say theirs themselves.
         channel: ``mean`` of all channels, or one of them, counted from 0.
+        max_s: Seconds after which a file is refused; it is read no further than that.
 
     Returns:
         (samples,) float32 in [-1, 1].
@@ -60,13 +63,13 @@ def load_audio(
     Raises:
         AudioError: Naming the file and what is wrong with it: missing, not audio, truncated, empty, samples
             that are no numbers or far outside [-1, 1], too many channels, a channel it has not, an array
-            without a rate.
+            without a rate; ``LongAudioError`` if it is longer than ``max_s``.
     """
     name = source_name(source)
     if isinstance(source, np.ndarray):
         samples, rate = check_array(source, source_rate, name)
     else:
-        samples, rate = read_samples(source, name)
+        samples, rate = read_samples(source, name, max_s)
     check_samples(samples, name)
     waveform = pick_channel(samples, channel, name)
     if rate != sample_rate:
@@ -130,20 +133,22 @@ def check_array(samples: NDArray[Any], rate: int | None, name: str) -> tuple[NDA
         return samples.astype(np.float32), rate
 
 
-def read_samples(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> tuple[NDArray[Any], int]:
+def read_samples(
+    source: str | PathLike[str] | bytes | BinaryIO, name: str, max_s: float = math.inf
+) -> tuple[NDArray[Any], int]:
     """Read a file: (samples, channels) float32 and its rate; errors as ``load_audio``."""
     data = read_bytes(source, name)
     if not data:
         raise AudioError(f"{name}: is empty (0 bytes)")
     if is_mp4_or_aac(data):
-        data = convert_with_ffmpeg(data, name)
+        data = convert_with_ffmpeg(data, name, max_s)
     if data.startswith(b"OggS"):
         check_ogg_end(data, name)
     data = mend_unclosed_wav(data)
     endless = is_mp3_without_length(data)
     try:
         with ForwardFile(EndlessBytes(data) if endless else io.BytesIO(data)) as file:
-            samples = read_blocks(file)
+            samples = read_blocks(file, name, max_s)
             if not endless:
                 check_whole(len(samples), file, name)
             return samples, file.samplerate
@@ -208,11 +213,19 @@ def is_mp3_without_length(data: bytes) -> bool:
     return is_mp3 and not any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
 
 
-def read_blocks(file: soundfile.SoundFile) -> NDArray[np.float32]:
-    """Read (samples, channels) to the end, whether or not the file knows its length."""
+def read_blocks(file: soundfile.SoundFile, name: str, max_s: float = math.inf) -> NDArray[np.float32]:
+    """Read (samples, channels) to the end, whether or not the file knows its length.
+
+    Raises:
+        LongAudioError: If that is longer than ``max_s`` seconds.
+    """
     blocks = [file.read(BLOCK, dtype="float32", always_2d=True)]
-    while len(blocks[-1]) == BLOCK:
+    num_samples = len(blocks[0])
+    while len(blocks[-1]) == BLOCK and num_samples <= max_s * file.samplerate:
         blocks.append(file.read(BLOCK, dtype="float32", always_2d=True))
+        num_samples += len(blocks[-1])
+    if num_samples > max_s * file.samplerate:
+        raise LongAudioError(f"{name}: longer than {max_s:g} s")
     return np.concatenate(blocks)
 
 
@@ -266,7 +279,7 @@ def is_mp4_or_aac(data: bytes) -> bool:
     return data[4:8] == b"ftyp" or (data[0] == 0xFF and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"))
 
 
-def convert_with_ffmpeg(data: bytes, name: str) -> bytes:
+def convert_with_ffmpeg(data: bytes, name: str, max_s: float) -> bytes:
     """Turn an m4a or aac file into wav; errors as ``load_audio``."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
@@ -275,6 +288,7 @@ def convert_with_ffmpeg(data: bytes, name: str) -> bytes:
         path = Path(folder) / "audio"
         path.write_bytes(data)
         command = [ffmpeg, "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}", "-vn"]
+        command += [] if max_s == math.inf else ["-t", f"{max_s + 1:.3f}"]  # enough to tell that it is longer
         command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         done = subprocess.run(command, capture_output=True, check=False)
     said = done.stderr.decode(errors="replace").strip()

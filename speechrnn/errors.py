@@ -9,6 +9,10 @@ class AudioError(SpeechRNNError):
     """Audio that cannot be read or cannot be used."""
 
 
+class LongAudioError(AudioError):
+    """Audio that is longer than whoever reads it will take."""
+
+
 class TextError(SpeechRNNError):
     """A transcript or label that the vocabulary cannot spell, or a vocabulary that is wrong."""
 

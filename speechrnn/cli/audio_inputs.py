@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechrnn.errors import AudioError, SpeechRNNError
-from speechrnn.manifest import AUDIO_SUFFIXES, format_suffix
+from speechrnn.manifest import AUDIO_SUFFIXES
 
 STDIN = "-"
 STDIN_NAME = "standard input"
@@ -95,7 +95,7 @@ def walk(folder: Path, *, recursive: bool, onerror: Callable[[OSError], None]) -
         if not recursive:
             folders.clear()
         for name in names:
-            if format_suffix(Path(name)) in AUDIO_SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
                 yield Path(root, name)
 
 

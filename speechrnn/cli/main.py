@@ -20,20 +20,19 @@ from speechrnn.errors import SpeechRNNError
 OK, FAILED, USAGE = 0, 1, 2
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # as shells count them
 
-TRAIN_EXTRA = 'pip install "speechrnn[train]"'
-TRAIN_PACKAGES = frozenset(
-    {
-        "jsonargparse",
-        "lhotse",
-        "librosa",
-        "onnx",
-        "pytorch_lightning",
-        "tensorboard",
-        "torch",
-        "torchaudio",
-        "torchmetrics",
-    }
+SERVE_PACKAGES = ("anyio", "python_multipart", "starlette", "uvicorn", "websockets")
+TRAIN_PACKAGES = (
+    "jsonargparse",
+    "lhotse",
+    "librosa",
+    "onnx",
+    "pytorch_lightning",
+    "tensorboard",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
 )
+EXTRAS = dict.fromkeys(SERVE_PACKAGES, "serve") | dict.fromkeys(TRAIN_PACKAGES, "train")
 
 
 GROUP = ""
@@ -50,6 +49,7 @@ USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
     "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
+    "serve": Command("serve", "transcribe for other programs, over HTTP"),
     "demo": Command("demo", "open a page that listens, in the browser"),
     "lm": Command(GROUP, "build, measure and use language models of text"),
     "info": Command("info", "show what is in a model file or a checkpoint"),
@@ -92,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SpeechRNNError as error:
             return fail(str(error))
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
-                raise
-            return fail(f"`speechrnn {arguments[0]}` needs {error.name}; install it with: {TRAIN_EXTRA}")
+            return fail(f"`speechrnn {arguments[0]}` needs {what_to_install(error)}")
         except KeyboardInterrupt:
             say("speechrnn: interrupted")
             return INTERRUPTED
@@ -108,6 +106,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             if error.strerror is None:
                 raise
             return fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+
+
+def what_to_install(error: ModuleNotFoundError) -> str:
+    """Name a missing package and the extra that brings it; raises the error again if none does."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        raise error
+    return f'{error.name}; install it with: pip install "speechrnn[{extra}]"'
 
 
 def fail(message: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechrnn.cli.console import Progress, messages_on_stderr, put, say
-from speechrnn.cli.main import INTERRUPTED, OK, TRAIN_EXTRA, TRAIN_PACKAGES, fail
+from speechrnn.cli.main import INTERRUPTED, OK, fail, what_to_install
 from speechrnn.errors import SpeechRNNError
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def run_recipe(
         except SpeechRNNError as error:
             return fail(str(error))
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in TRAIN_PACKAGES:
-                raise
-            return fail(f"recipes need {error.name}; install it with: {TRAIN_EXTRA}")
+            return fail(f"recipes need {what_to_install(error)}")
         except KeyboardInterrupt:
             say("speechrnn: interrupted")
             return INTERRUPTED
