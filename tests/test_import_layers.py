@@ -33,6 +33,10 @@ ROOMS["training"] = (
     ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile"},
 )
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
+ROOMS["diagnosis"] = (
+    {"errors", "audio", "live_audio", "runtime"},
+    {"numpy", "onnxruntime", "soundfile"},
+)
 ROOMS["server"] = (
     set(ROOMS) - {"nn", "training", "evaluation"},
     {"numpy", "starlette", "uvicorn", "anyio"},
@@ -138,7 +142,9 @@ def test_help_and_version_load_neither_torch_nor_the_engine(option: str) -> None
     assert not modules_after(code) & {*HEAVY, *ENGINE}
 
 
-@pytest.mark.parametrize("command", ["transcribe", "serve", "evaluate", "info", "models", "prepare", "check"])
+@pytest.mark.parametrize(
+    "command", ["transcribe", "serve", "doctor", "evaluate", "info", "models", "prepare", "check"]
+)
 def test_help_of_a_command_of_the_base_install_does_not_load_torch(command: str) -> None:
     code = f"from speechrnn.cli.main import main; assert main([{command!r}, '--help']) == 0"
     assert not modules_after(code) & set(HEAVY)

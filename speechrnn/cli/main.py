@@ -54,6 +54,7 @@ USE: dict[str, Command] = {
     "lm": Command(GROUP, "build, measure and use language models of text"),
     "info": Command("info", "show what is in a model file or a checkpoint"),
     "models": Command("models", "list the models that ship with speechrnn"),
+    "doctor": Command("doctor", "find out what is missing or wrong, and how to mend it"),
 }
 TRAIN: dict[str, Command] = {
     "prepare": Command("prepare", "make manifests from a folder, a table or a corpus"),
