@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -470,10 +471,10 @@ def test_a_path_with_a_null_byte_is_an_error_of_ours() -> None:
 
 
 def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read everything, so no chmod here
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything, so no chmod here
     with pytest.raises(AudioError, match=r"a\.wav: cannot be read: Permission denied$"):
         load(tmp_path / "a.wav")
 
@@ -639,3 +640,28 @@ def test_the_format_of_what_is_no_audio_is_an_error_like_the_loaders(tmp_path: P
         read_format(tmp_path / "gone.wav")
     with pytest.raises(AudioError, match="not audio that can be read"):
         read_format(b"no audio at all")
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+class Interrupting(io.BytesIO):
+    """A file in which Ctrl-C is pressed while libsndfile reads it."""
+
+    def readinto(self, buffer: Any) -> int:
+        if self.tell() > 0:
+            signal.raise_signal(signal.SIGINT)
+        return super().readinto(buffer)
+
+
+def test_ctrl_c_in_the_middle_of_a_file_is_no_truncated_file(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    written = io.BytesIO()
+    soundfile.write(written, np.zeros(160_000), 16_000, format="OGG", subtype="VORBIS")
+    monkeypatch.setattr(audio, "native", lambda file: Interrupting(file.getvalue()))
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        load_audio(written.getvalue(), sample_rate=16_000)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert capfd.readouterr().err == ""
