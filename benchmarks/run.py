@@ -24,6 +24,7 @@ import decoding_errors
 import decoding_memory
 import onnxruntime
 import search_start
+import serving
 import torch
 import training_step
 import transcription
@@ -62,6 +63,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "cold_start": Benchmark(
         title="Cold start: a whole process", measure=cold_start.measure, repeats=cold_start.REPEATS
+    ),
+    "serving": Benchmark(
+        title="Serving: speechrnn serve over HTTP, no answer lost",
+        measure=serving.measure,
+        repeats=serving.REPEATS,
     ),
     "search_start": Benchmark(
         title="Start of the beam search: compiling, once on a machine",
