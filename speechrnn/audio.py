@@ -35,6 +35,7 @@ MAX_CHANNELS = 8
 MAX_PEAK = 10.0  # 20 dB above full scale: floats beyond were never divided by 32768
 UNKNOWN_SIZE = 0x7FFF_0000  # sizes from here on, and 0, are what writers to a pipe put for "unknown"
 UNKNOWN_FRAMES = 2**62  # what libsndfile says of a FLAC stream without a length is above
+LEAST_RATE = 1000  # Hz, of a file
 BLOCK = 2**20  # samples read at a time
 PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04
@@ -109,13 +110,8 @@ def read_format(source: str | PathLike[str] | bytes | BinaryIO) -> AudioFormat:
     Raises:
         AudioError: If it is missing or not audio.
     """
-    name = source_name(source)
-    try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            return AudioFormat(file.samplerate, file.channels)
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError):  # as the loader would say it
-        samples, rate = read_samples(source, name)
-        return AudioFormat(rate, samples.shape[1])
+    with open_sound(source, source_name(source)) as sound:
+        return AudioFormat(sound.sample_rate, sound.file.channels)
 
 
 def source_name(source: Source) -> str:
@@ -183,11 +179,21 @@ def open_sound(
             with interrupts_held():
                 opened = ForwardFile(native(readable), closefd=False)
             with opened:
+                check_rate(opened.samplerate, name)
                 yield Sound(opened, name, is_endless=endless)
         except soundfile.LibsndfileError as error:
             raise AudioError(
                 f"{name}: not audio that can be read, or truncated: {error.error_string}"
             ) from error
+
+
+def check_rate(sample_rate: int, name: str) -> None:
+    """Refuse a rate at which nobody records, and which would make hours of a second; errors as ``load_audio``."""
+    if sample_rate < LEAST_RATE:
+        raise AudioError(
+            f"{name}: says it was recorded at {sample_rate} Hz; below {LEAST_RATE} Hz there is no speech, so "
+            "its header must be damaged"
+        )
 
 
 @dataclass(frozen=True)
@@ -247,18 +253,18 @@ def interrupts_held() -> Iterator[None]:
 def open_file(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> BinaryIO:
     """Open what holds a sound file, so that it can be sought in; errors as ``load_audio``."""
     if isinstance(source, bytes):
-        return io.BytesIO(source)
+        return Memory(source)
     if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
         kind = type(source).__name__
         raise AudioError(f"{name}: must be a path, bytes, a binary file or a NumPy array, got {kind}")
     try:
         if not isinstance(source, str | PathLike):
-            return io.BytesIO(check_bytes(source.read(), name))
+            return Memory(check_bytes(source.read(), name))
         file: BinaryIO = Path(source).open("rb")  # noqa: SIM115
         if file.seekable():
             return file
         with file:  # a pipe
-            return io.BytesIO(file.read())
+            return Memory(file.read())
     except FileNotFoundError:
         raise AudioError(f"{name}: no such file") from None
     except IsADirectoryError:
@@ -287,6 +293,17 @@ def native(file: "BinaryIO | PatchedFile | EndlessFile") -> Any:
         return file
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return file.fileno()
+
+
+class Memory(io.BytesIO):
+    """Bytes as a file; libsndfile, misled by a damaged one, may seek to a place before its beginning."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, or stay where there is no such place, as files of the system do."""
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
 
 
 class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]

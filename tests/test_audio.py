@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from speechrnn import audio
 from speechrnn.audio import load_audio, read_format
-from speechrnn.errors import AudioError
+from speechrnn.errors import AudioError, LongAudioError
 
 RATE = 16_000
 LOSSLESS = [
@@ -665,3 +665,37 @@ def test_ctrl_c_in_the_middle_of_a_file_is_no_truncated_file(
         load_audio(written.getvalue(), sample_rate=16_000)
     assert signal.getsignal(signal.SIGINT) is handler
     assert capfd.readouterr().err == ""
+
+
+# ---- Headers that lie -----------------------------------------------------------------------------------
+
+
+def wav_bytes(samples: NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def test_a_rate_that_would_make_hours_of_a_second_is_refused() -> None:
+    data = bytearray(wav_bytes(np.zeros(100)))
+    data[24:28] = (7).to_bytes(4, "little")  # the sample rate
+    message = "audio of 244 bytes: says it was recorded at 7 Hz; below 1000 Hz there is no speech"
+    with pytest.raises(AudioError, match=message):
+        load_audio(bytes(data), sample_rate=16_000)
+    with pytest.raises(AudioError, match="recorded at 7 Hz"):
+        read_format(bytes(data))
+
+
+def test_a_place_before_the_beginning_is_no_place() -> None:
+    file = audio.Memory(b"abc")
+    assert file.seek(2) == 2
+    assert file.seek(-1) == 2
+    assert file.seek(-1, os.SEEK_CUR) == 1
+    assert file.read() == b"bc"
+
+
+def test_a_file_longer_than_wanted_is_refused_and_not_read_on() -> None:
+    second = wav_bytes(np.zeros(16_000))
+    assert len(load_audio(second, sample_rate=16_000, max_s=1.0)) == 16_000
+    with pytest.raises(LongAudioError, match="audio of 32044 bytes: longer than 0.5 s"):
+        load_audio(second, sample_rate=16_000, max_s=0.5)
