@@ -9,7 +9,7 @@ UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.t
 RUN := exp/demo
 CHROMIUM ?= chromium
 
-.PHONY: help demo demo-transcribe demo-train test lint format bench web test-web browser clean
+.PHONY: help demo demo-transcribe demo-train test lint format bench web test-web measure-web browser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ web: web/node_modules/.made ## build the live page into speechrnn/web_page (afte
 
 test-web: .venv/dev web/node_modules/.made browser ## test the live page, in a real browser too
 	@cd web && npm run --silent test && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent test:browser
+
+measure-web: .venv/dev web/node_modules/.made browser ## measure the live page: first text, load, parity
+	@cd web && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent measure
 
 browser:
 	@command -v $(CHROMIUM) > /dev/null || { \

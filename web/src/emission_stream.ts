@@ -54,7 +54,7 @@ export class EmissionStream {
   private readonly isClassifier: boolean;
   private readonly estimates: boolean;
   private readonly canCut: boolean;
-  private readonly chunk: number;
+  private chunk: number;
   private readonly context: number;
   private readonly lookahead: number;
   private readonly margin: number;
@@ -85,6 +85,11 @@ export class EmissionStream {
   /** Output frames whose answers are known. */
   get numKnown(): number {
     return this.numEmitted;
+  }
+
+  /** Let the windows to come add more, or less; those of a bidirectional model then hear a little more, or less. */
+  set chunkS(seconds: number) {
+    this.chunk = this.outputs(seconds);
   }
 
   private get geometry() {

@@ -11,6 +11,7 @@ import { Transcript } from "./transcript.ts";
 
 const MODEL_SUFFIX = /\.(onnx|ort|ckpt|pt|pth|tflite|safetensors|bin|gguf)$/i;
 const KEYWORDS_AFTER_MS = 400; // of quiet typing
+const SILENT_AFTER_MS = 4000; // without any samples, be they zeros
 const INVITATION = "Press Listen and speak, or drop a sound file anywhere on this page.";
 
 function element<T extends HTMLElement>(id: string): T {
@@ -42,7 +43,6 @@ void start();
 async function start(): Promise<void> {
   try {
     checkBrowser();
-    workOffline(element("offline"));
     worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => receive(data);
     worker.onerror = () => complain(new PlainError("The page's worker could not be started; load the page again."));
@@ -54,6 +54,7 @@ async function start(): Promise<void> {
     if (listed[0]) await openListed(listed[0]);
     else complain(new PlainError("No model is served with this page; drop a model file (.onnx) on it."));
     element("ready").textContent = `${(performance.now() / 1000).toFixed(1)} s`;
+    workOffline(element("offline"), listed); // not earlier: it takes the time that the model needs
   } catch (error) {
     complain(error);
   }
@@ -180,7 +181,13 @@ async function startListening(): Promise<void> {
   picture.beginLive(opened.rate, model.sampleRate / 2, model.labels);
   send({ kind: "begin", job, rate: opened.rate, isLive: true, name: "The microphone" });
   microphone = opened;
-  await opened.start((samples) => {
+  const silent = setTimeout(() => {
+    if (microphone !== opened) return;
+    void stopListening();
+    complain(new PlainError("The microphone is open, but no sound comes from it; look at the sound settings of this machine, or choose a file."));
+  }, SILENT_AFTER_MS);
+  opened.start((samples) => {
+    clearTimeout(silent);
     if (microphone !== opened) return;
     picture.feed(samples);
     send({ kind: "samples", job, samples, at: performance.timeOrigin + performance.now() }, [samples.buffer]);

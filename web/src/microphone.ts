@@ -5,7 +5,7 @@ import workletUrl from "./microphone_worklet.ts?worker&url";
 
 export interface Microphone {
   rate: number;
-  start(take: (samples: Float32Array<ArrayBuffer>) => void): Promise<void>;
+  start(take: (samples: Float32Array<ArrayBuffer>) => void): void;
   close(): Promise<void>;
 }
 
@@ -25,11 +25,11 @@ export async function openMicrophone(): Promise<Microphone> {
   }
   return {
     rate: context.sampleRate,
-    async start(take) {
+    start(take) {
       const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
       node.port.onmessage = ({ data }: MessageEvent<Float32Array<ArrayBuffer>>) => take(data);
       context.createMediaStreamSource(stream).connect(node);
-      await context.resume();
+      void context.resume(); // never done where the machine has nothing to play sound on, in Firefox
     },
     async close() {
       stream.getTracks().forEach((track) => track.stop());

@@ -20,25 +20,21 @@ export async function listModels(): Promise<ListedModel[]> {
 export async function fetchModel({ name, file }: ListedModel): Promise<Uint8Array> {
   const response = await fetch(file).catch(() => null);
   if (!response?.ok) throw new PlainError(`The model ${name} cannot be loaded; is “speechrnn demo” still running?`);
-  await keep(file, response.clone());
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** Keep a file that the service worker, on the page's first visit, did not see pass. */
-async function keep(file: string, response: Response): Promise<void> {
-  if ("caches" in globalThis) await (await caches.open(CACHE)).put(file, response).catch(() => {}); // a full disk
-}
-
-/** Have the page kept, and say on it when it is. */
-export function workOffline(note: HTMLElement): void {
+/** Have the page and its models kept, and say on it when they are. */
+export function workOffline(note: HTMLElement, listed: readonly ListedModel[]): void {
   if (!("serviceWorker" in navigator)) {
     note.textContent = "not in this browser";
     return;
   }
-  navigator.serviceWorker.register("./service_worker.js").catch(() => {
-    note.textContent = "not here";
+  const kept = navigator.serviceWorker.register("./service_worker.js").then(async () => {
+    await navigator.serviceWorker.ready;
+    await (await caches.open(CACHE)).addAll(listed.map(({ file }) => file));
   });
-  void navigator.serviceWorker.ready.then(() => {
-    note.textContent = "works too";
-  });
+  kept.then(
+    () => (note.textContent = "works too"),
+    () => (note.textContent = "not here"), // a full disk, or a page that is not on https or this machine
+  );
 }

@@ -1,25 +1,28 @@
 /** How large the windows of live sound are, so that this machine computes them with ease. */
 
-import { LIVE, type WindowOptions } from "./emission_stream.ts";
-import type { Recognizer } from "./recognizer.ts";
+import { LIVE } from "./emission_stream.ts";
 
-const EASE = 0.2; // of one core, for one stream
-const LARGEST_CHUNK_S = 1.6;
+const EASE = 0.14; // of one core, for one stream
+const CHUNKS_S = [0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6];
+const REMEMBERED = 9; // windows
 
 /**
- * Choose the smallest steps that this machine can take with ease, from a try. Only what hears windows, not a model
- * that carries its state on, computes the same sound several times and may have to take larger steps.
+ * What hears windows, not a model that carries its state on, computes the same sound several times: with small steps
+ * more often than a slow machine can. So it takes the smallest steps that cost little, by what the last windows cost.
  */
-export async function choosePace(recognizer: Recognizer): Promise<WindowOptions> {
-  if (!recognizer.info.isBidirectional) return LIVE;
-  const windowS = LIVE.contextS + LIVE.chunkS + LIVE.lookaheadS;
-  const silence = new Float32Array(Math.round(windowS * recognizer.info.sampleRate));
-  await recognizer.run(silence); // the first run is slower
-  const start = performance.now();
-  await recognizer.run(silence);
-  const perSecond = (performance.now() - start) / 1000 / windowS;
-  let { chunkS } = LIVE;
-  const costOf = (chunk: number) => (perSecond * (LIVE.contextS + chunk + LIVE.lookaheadS)) / chunk;
-  while (costOf(chunkS) > EASE && chunkS < LARGEST_CHUNK_S) chunkS *= 2;
-  return { ...LIVE, chunkS };
+export class Pace {
+  private costs: number[] = []; // seconds of computing for a second of window
+  chunkS = 0.4;
+
+  /** Note that a window was computed; a long one that is due to something else is not believed. */
+  note(computingS: number): void {
+    this.costs = [...this.costs, computingS / this.windowS(this.chunkS)].slice(-REMEMBERED);
+    const typical = [...this.costs].sort((a, b) => a - b)[Math.floor(this.costs.length / 2)]!;
+    const easy = CHUNKS_S.find((chunkS) => (typical * this.windowS(chunkS)) / chunkS <= EASE);
+    this.chunkS = easy ?? CHUNKS_S.at(-1)!;
+  }
+
+  private windowS(chunkS: number): number {
+    return LIVE.contextS + chunkS + LIVE.lookaheadS;
+  }
 }

@@ -13,7 +13,7 @@ worker.addEventListener("fetch", (event) => {
   }
 });
 
-/** Keep every file of the page; models are kept when they are first opened. */
+/** Keep every file of the page; it keeps the models itself. */
 async function keepFiles(): Promise<void> {
   const listed = await fetch("./files.json", { cache: "no-cache" });
   const files: string[] = await listed.json();

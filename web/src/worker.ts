@@ -2,8 +2,6 @@
 
 import { PlainError, sentenceOf } from "./errors.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { LIVE, type WindowOptions } from "./emission_stream.ts";
-import { choosePace } from "./pace.ts";
 import { Recognizer, startRuntime } from "./recognizer.ts";
 import { beginRecording, type Recording } from "./recording.ts";
 
@@ -11,18 +9,18 @@ const page = self as unknown as DedicatedWorkerGlobalScope;
 
 let runtime: Promise<void>;
 let recognizer: Recognizer | null = null;
-let pace: WindowOptions = LIVE;
 let recording: Recording | null = null;
 let queue: Promise<void> = Promise.resolve();
 
 page.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (recording && (data.kind === "begin" || data.kind === "open")) recording.isCancelled = true;
   queue = queue.then(() => receive(data)).catch((error) => report(data, error));
 };
 
 async function receive(said: ToWorker): Promise<void> {
   if (said.kind === "start") runtime = loadRuntime(said.runtimeUrl);
   else if (said.kind === "open") await open(said.bytes, said.fileName);
-  else if (said.kind === "begin") recording = recognizer && beginRecording(recognizer, pace, said, answer);
+  else if (said.kind === "begin") recording = recognizer && beginRecording(recognizer, said, answer);
   else if (said.kind === "samples" && said.job === recording?.job) await recording.feed(said.samples, said.at);
   else if (said.kind === "finish" && said.job === recording?.job) {
     await recording.finish();
@@ -44,7 +42,6 @@ async function open(bytes: Uint8Array, fileName: string): Promise<void> {
   await recognizer?.close();
   recognizer = opened;
   recording = null;
-  pace = await choosePace(opened);
   const { name, hears, task, sampleRate, vocabulary } = opened.info;
   const labels = task === "classification" ? vocabulary.tokens : [];
   answer({ kind: "opened", model: { name, hears, task, sampleRate, labels, choice: fileName } });

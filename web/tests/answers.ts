@@ -6,12 +6,26 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { startRuntime } from "../src/recognizer.ts";
 
-const FOLDER = resolve(import.meta.dirname, "answers");
+export const FOLDER = resolve(import.meta.dirname, "answers");
 const ROOT = resolve(import.meta.dirname, "../..");
 
 export interface Packed {
   shape: number[];
   base64: string;
+}
+
+/** A shipped model and what it makes of the sample clips. */
+export interface Model {
+  file: string;
+  name: string;
+  task: string;
+  hears: string;
+  sample_rate: number;
+  n_fft: number;
+  clock: [number, number];
+  temperature: number;
+  tokens: string[];
+  clips: { file: string; log_probs: Packed; text: string; words: [string, number, number, number][] }[];
 }
 
 /** Vitest runs this once. */

@@ -25,6 +25,13 @@ from speechrnn.text import Vocabulary
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 RATES = [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (22_050, 16_000), (16_000, 8_000)]
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
+SOUNDS: list[tuple[str, int, dict[str, str]]] = [
+    ("stereo.wav", 44_100, {"subtype": "PCM_24"}),
+    ("clip.flac", 48_000, {}),
+    ("clip.ogg", 22_050, {}),
+    ("clip.opus", 48_000, {"format": "OGG", "subtype": "OPUS"}),
+    ("clip.mp3", 44_100, {"format": "MP3"}),
+]
 TEXTS = ["It’s  “fine”,\tisn't it?", "ÀÉ ﬁ ①", "a\x1cb\u2003c", "İstanbul ΣΑΣ", "x - y…  "]
 STEPS = ["nfc", "nfkc", "lowercase", "uppercase", "strip_punctuation", "collapse_spaces"]
 VOCABULARIES = [
@@ -139,6 +146,16 @@ def answer_files(folder: Path, rng: np.random.Generator) -> list[Plain]:
     return answers
 
 
+def write_sounds(folder: Path) -> None:
+    """Write one clip in other formats, rates and channels, and several as one that is long."""
+    clip = load_audio(SAMPLES / "an4_menk_an425.wav", sample_rate=16_000)
+    for name, rate, options in SOUNDS:
+        samples = soxr.resample(clip, 16_000, rate)
+        soundfile.write(folder / name, np.stack([samples, samples], axis=1), rate, **options)
+    clips = [load_audio(path, sample_rate=16_000) for path in sorted(SAMPLES.glob("an4_*.wav"))]
+    soundfile.write(folder / "long.flac", np.concatenate(4 * clips), 16_000)
+
+
 def answer_streams(folder: Path) -> list[Plain]:
     """Stream growing noise through small networks, with mean and variance estimated and known."""
     samples = noise(1, 20_011, seed=3).numpy()[0] * np.linspace(0.05, 1, 20_011, dtype=np.float32)
@@ -168,6 +185,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
+    write_sounds(folder)
     answers = {
         "models": answer_models(),
         "decoding": answer_decoding(rng),

@@ -102,6 +102,7 @@ export async function drop(page: Page, file: string | { name: string; content: B
     },
     { name, base64: content.toString("base64") },
   );
+  await page.locator("#latency").evaluate((figure) => (figure.textContent = "")); // of an earlier file
   await page.dispatchEvent("body", "dragover", { dataTransfer: transfer });
   await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
 }

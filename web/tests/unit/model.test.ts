@@ -6,20 +6,7 @@ import { field } from "../../src/protobuf.ts";
 import { Recognizer } from "../../src/recognizer.ts";
 import { read } from "../../src/recording.ts";
 import { resample } from "../../src/resample.ts";
-import { answers, distance, type Packed, startRuntimeHere, unpack } from "../answers.ts";
-
-interface Model {
-  file: string;
-  name: string;
-  task: string;
-  hears: string;
-  sample_rate: number;
-  n_fft: number;
-  clock: [number, number];
-  temperature: number;
-  tokens: string[];
-  clips: { file: string; log_probs: Packed; text: string; words: [string, number, number, number][] }[];
-}
+import { answers, distance, type Model, startRuntimeHere, unpack } from "../answers.ts";
 
 const TOLERANCE = 1e-3;
 const models = answers<Model[]>("models");
