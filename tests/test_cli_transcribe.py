@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
+from speechrnn.audio import load_audio
 from speechrnn.cli import console, output_files
 from speechrnn.cli.audio_inputs import find_inputs
 from speechrnn.cli.main import main
 from speechrnn.cli.output_files import name_outputs
+from speechrnn.diagnosis import SELF_TEST_CLIP
 
 ROOT = Path(speechrnn.__file__).parent.parent
 COMMAND = [sys.executable, "-m", "speechrnn", "transcribe"]
@@ -156,20 +159,34 @@ def can_be(kind: str, rate: int, num_channels: int) -> bool:
     return not (is_opus and rate == 44_100) and not (is_mp3 and num_channels > 2)
 
 
+def write_guises(folder: Path, speech: Callable[[int], np.ndarray]) -> int:
+    """Write what ``speech`` gives for a rate in every guise, and count the files."""
+    guises = [guise for guise in itertools.product(KINDS, RATES, (1, 2, 6)) if can_be(*guise)]
+    for kind, rate, num_channels in guises:
+        samples = np.repeat(speech(rate)[:, np.newaxis], num_channels, axis=1)
+        container = "OGG" if kind.endswith("opus") else None
+        path = folder / f"{rate}_{num_channels}_{kind}"
+        soundfile.write(path, samples, rate, subtype=KINDS[kind], format=container)
+    return len(guises)
+
+
 def test_one_utterance_gives_the_same_text_in_every_guise(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    guises = [guise for guise in itertools.product(KINDS, RATES, (1, 2, 6)) if can_be(*guise)]
-    for kind, rate, num_channels in guises:
-        samples = np.repeat(speak("ab c", sample_rate=rate)[:, np.newaxis], num_channels, axis=1)
-        container = "OGG" if kind.endswith("opus") else None
-        path = tmp_path / f"{rate}_{num_channels}_{kind}"
-        soundfile.write(path, samples, rate, subtype=KINDS[kind], format=container)
+    num_guises = write_guises(tmp_path, lambda rate: speak("ab c", sample_rate=rate))
     assert main(["transcribe", str(tmp_path), "-m", model]) == 0
     lines = capsys.readouterr().out.splitlines()
     # 9 kinds, 4 rates and 3 channel counts are 108; opus lacks 3 of them, mp3 lacks 4.
-    assert len(lines) == len(guises) == 101
+    assert len(lines) == num_guises == 101
     assert {line.split("\t")[1] for line in lines} == {"ab c"}
+
+
+def test_real_speech_gives_the_same_text_in_every_guise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_guises(tmp_path, lambda rate: load_audio(SELF_TEST_CLIP, sample_rate=rate))
+    assert main(["transcribe", str(tmp_path)]) == 0
+    assert {line.split("\t")[1] for line in capsys.readouterr().out.splitlines()} == {"repeat"}
 
 
 @pytest.mark.parametrize("batch_seconds", ["0.1", "2", "1000"])
@@ -468,6 +485,27 @@ def test_outside_the_main_thread_a_clean_end_is_none(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(console.signal, "signal", refuse)
     with console.clean_end():
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closing a stream is a matter of Unix shells")
+@pytest.mark.parametrize(
+    ("closed", "name", "status", "out", "error"),
+    [
+        (0, "-", 1, "", "speechrnn: error: standard input: is closed"),
+        (0, "a.wav", 0, "a\n", "model tones: tones"),
+        (1, "a.wav", 1, "", "speechrnn: error: "),
+        (2, "a.wav", 0, "a\n", ""),
+    ],
+)
+def test_a_stream_that_the_caller_has_closed_is_no_crash(
+    closed: int, name: str, status: int, out: str, error: str, model: str, tree: Path
+) -> None:
+    source = name if name == "-" else f"{tree}/{name}"
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = run_limited(source, "-m", model, preexec_fn=lambda: os.close(closed), **streams)
+    assert (done.returncode, done.stdout) == (status, out)
+    assert "Traceback" not in done.stderr
+    assert (done.stderr.splitlines() or [""])[-1].startswith(error)
 
 
 def test_two_processes_share_a_folder(model: str, tmp_path: Path) -> None:

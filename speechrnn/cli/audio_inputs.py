@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from speechrnn.errors import AudioError, SpeechRNNError
 from speechrnn.manifest import AUDIO_SUFFIXES
@@ -39,7 +40,18 @@ class AudioInput:
         """
         if self.error is not None:
             raise self.error
-        return sys.stdin.buffer.read() if self.name == STDIN else self.name
+        return standard_input().read() if self.name == STDIN else self.name
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input.
+
+    Raises:
+        AudioError: If the caller has closed it.
+    """
+    if sys.stdin is None:
+        raise AudioError(f"{STDIN_NAME}: is closed")
+    return sys.stdin.buffer
 
 
 def find_inputs(arguments: Sequence[str], *, recursive: bool) -> list[AudioInput]:

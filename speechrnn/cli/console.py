@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, TextIO
 
+from speechrnn.errors import SpeechRNNError
+
 DELAY_S = 2.0
 REDRAW_S = 0.2
 BAR_WIDTH = 24
@@ -145,7 +147,13 @@ def say(message: str) -> None:
 
 
 def put(line: str, *, end: str = "\n") -> None:
-    """Write a line of results to stdout, at once."""
+    """Write a line of results to stdout, at once.
+
+    Raises:
+        SpeechRNNError: If the caller has closed it.
+    """
+    if sys.stdout is None:
+        raise SpeechRNNError("standard output is closed, so the results cannot be written")
     with beside_progress():
         print(line, end=end, flush=True)
 

@@ -84,11 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     143: terminated.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    replace_closed_streams()
     accept_any_text()
     with messages_on_stderr():
         try:
             status = dispatch(arguments)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return status
         except SpeechRNNError as error:
             return fail(str(error))
@@ -127,6 +129,18 @@ def discard_stdout() -> None:
     """Send what is still unwritten nowhere, so that the interpreter does not complain at its end."""
     with contextlib.suppress(OSError, ValueError):  # stdout may be no real file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def replace_closed_streams() -> None:
+    """Let no file that is opened later take the number of a standard stream that the caller has closed.
+
+    What a library says on stderr would be written into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def accept_any_text() -> None:
