@@ -51,14 +51,14 @@ class Gate:
 
     def __init__(self, tones: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opened, self.reached = threading.Event(), threading.Event()
-        compute = tones.compute_each
+        transcribe_each = tones.transcribe_each
 
         def wait(*arguments: Any, **options: Any) -> Any:
             self.reached.set()
             assert self.opened.wait(timeout=60)
-            return compute(*arguments, **options)
+            return transcribe_each(*arguments, **options)
 
-        monkeypatch.setattr(tones, "compute_each", wait)
+        monkeypatch.setattr(tones, "transcribe_each", wait)
 
 
 @pytest.fixture
