@@ -354,6 +354,16 @@ def test_json_of_several_recordings_is_a_line_for_each(
     assert [d["text"] for d in described] == ["a", "b"]
 
 
+def test_in_lines_of_json_a_failed_recording_has_an_error_in_its_place(
+    model: str, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", f"{tree}/notes.md", f"{tree}/a.wav", "-f", "json", "-m", model]) == 1
+    failed, done = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert failed["audio"] == {"path": f"{tree}/notes.md"}
+    assert "not audio that can be read" in failed["error"]
+    assert done["text"] == "a"
+
+
 def test_hypotheses_and_words_are_written_to_text_files_as_they_are_printed(
     model: str, tree: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """``speechrnn transcribe``: audio in, text on stdout or in files, everything else on stderr."""
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +26,7 @@ from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
 from speechrnn.runtime.speech_only import SpokenParts, transcribe_speech
 from speechrnn.runtime.transcriber import warn_if_nothing_heard
-from speechrnn.runtime.writers import WRITERS, Document, write_json
+from speechrnn.runtime.writers import WRITERS, Document, readable, write_json
 from speechrnn.voice_activity import Interval, find_speech
 
 LONG_S = 60.0  # of audio, after which a summary is worth its line
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
                 results.write(job, heard)
             except SpeechRNNError as error:
                 num_failed += 1
-                say(f"speechrnn: error: {with_place(error, job.display_name)}")
+                results.note(job, with_place(error, job.display_name))
     if num_failed and len(jobs) > 1:
         say(f"speechrnn: {num_failed} of {len(jobs)} files failed")
     sum_up(progress)
@@ -228,6 +229,12 @@ class Results:
         else:
             for line in render(heard.transcription, self.args):
                 put(line if self.is_alone else f"{job.name}\t{line}")
+
+    def note(self, job: Job, message: str) -> None:
+        """Say why a job failed; among lines of JSON on standard output its place is taken by an error."""
+        say(f"speechrnn: error: {message}")
+        if self.folder is None and self.args.output_format == "json" and not self.is_alone:
+            put(json.dumps({"audio": {"path": readable(job.name)}, "error": readable(message)}))
 
     def text(self, name: str, document: Document) -> str:
         """Write a document in one format."""

@@ -155,9 +155,9 @@ def audio_to_dict(document: Document) -> dict[str, Any]:
     }
 
 
-def readable(path: str) -> str:
-    """Write a path as text; what of it is none becomes U+FFFD."""
-    return path.encode(errors="surrogateescape").decode(errors="replace")
+def readable(text: str) -> str:
+    """Write what may hold a path as text; what of it is none becomes U+FFFD."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def make_cues(document: Document) -> Iterator[tuple[int, int, str]]:
