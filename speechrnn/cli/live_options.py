@@ -1,0 +1,53 @@
+"""The options of every command that listens while somebody speaks: a microphone, or raw PCM on standard input."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+from speechrnn.audio import Waveform
+from speechrnn.cli.audio_inputs import STDIN_NAME, standard_input
+from speechrnn.cli.model_options import positive_count
+from speechrnn.live_audio import SAMPLE_BYTES, Microphone, PcmFormat, read_pcm
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the microphone, and what raw PCM is; returns their group."""
+    group = parser.add_argument_group("live audio")
+    group.add_argument(
+        "--mic",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="listen to a microphone, until Ctrl-C: its number, or part of its name; default: the system's",
+    )
+    group.add_argument(
+        "--rate", type=positive_count, metavar="HZ", help="rate of raw PCM; default: the model's own"
+    )
+    group.add_argument("--encoding", choices=SAMPLE_BYTES, default="s16le", help="of raw PCM; default: s16le")
+    group.add_argument(
+        "--channels", type=positive_count, default=1, metavar="N", help="channels of raw PCM; default: 1"
+    )
+    return group
+
+
+def open_live(
+    args: argparse.Namespace, sample_rate: int, *, channel: Literal["mean"] | int = "mean"
+) -> AbstractContextManager[Iterator[Waveform]]:
+    """Open the microphone, or standard input as raw PCM.
+
+    Args:
+        args: With what ``add_live_options`` added.
+        sample_rate: Rate wanted, Hz.
+        channel: Of raw PCM: ``mean`` of all channels, or one of them, counted from 0.
+
+    Raises:
+        AudioError: If there is no such microphone, or standard input is closed.
+        ConfigError: If the extra ``mic`` is missing, or raw PCM cannot be such.
+    """
+    if args.mic is not None:
+        device = int(args.mic) if args.mic.isdecimal() else args.mic or None
+        return Microphone(sample_rate=sample_rate, device=device)
+    pcm = PcmFormat(sample_rate=args.rate or sample_rate, encoding=args.encoding, num_channels=args.channels)
+    blocks = read_pcm(standard_input(), pcm, sample_rate=sample_rate, channel=channel, name=STDIN_NAME)
+    return nullcontext(blocks)
