@@ -82,9 +82,9 @@ export class EmissionStream {
     this.margin = this.isClassifier && !this.carriesState ? 0 : this.geometry.margin;
   }
 
-  /** Output frames whose answers are known. */
-  get numKnown(): number {
-    return this.numEmitted;
+  /** How much of the sound has been answered, seconds. */
+  get knownS(): number {
+    return this.numEmitted * this.recognizer.info.clock.frameS;
   }
 
   /** Let the windows to come add more, or less; those of a bidirectional model then hear a little more, or less. */

@@ -3,7 +3,7 @@
 import { PlainError } from "./errors.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-const BLANK = 0;
+export const BLANK = 0;
 
 /** Natural logs of posteriors, row after row: (numFrames, numTokens). */
 export interface LogProbs {

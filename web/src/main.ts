@@ -11,6 +11,7 @@ import { Transcript } from "./transcript.ts";
 
 const MODEL_SUFFIX = /\.(onnx|ort|ckpt|pt|pth|tflite|safetensors|bin|gguf)$/i;
 const KEYWORDS_AFTER_MS = 400; // of quiet typing
+const MOST_HITS = 100; // older ones leave the page, which may be open all day
 const SILENT_AFTER_MS = 4000; // without any samples, be they zeros
 const INVITATION = "Press Listen and speak, or drop a sound file anywhere on this page.";
 
@@ -228,7 +229,7 @@ function receive(said: FromWorker): void {
   if (said.job !== job && said.job !== null) return;
   if (said.kind === "heard") showHeard(said.heard);
   else if (said.kind === "labels") picture.addLabels(said.labels);
-  else if (said.kind === "hits") showHits(said.hits);
+  else if (said.kind === "hits") showHits(said.hits, said.isAll);
   else if (said.kind === "effort") showEffort(said.load, said.latencyMs, said.at);
   else if (said.kind === "done") showDone(said.audioS, said.busyS);
   else {
@@ -242,8 +243,9 @@ function showHeard(heard: Heard): void {
   picture.setWords(transcript.words);
 }
 
-function showHits(found: readonly Hit[]): void {
-  hits = [...hits, ...found];
+function showHits(found: readonly Hit[], isAll: boolean): void {
+  if (isAll) hitList.replaceChildren();
+  hits = [...(isAll ? [] : hits), ...found].slice(-MOST_HITS);
   picture.setHits(hits);
   for (const { keyword, startS, confidence } of found) {
     const item = document.createElement("li");
@@ -252,6 +254,7 @@ function showHits(found: readonly Hit[]): void {
     when.textContent = ` ${startS.toFixed(1)} s · ${Math.round(100 * confidence)} %`;
     item.append(keyword, when);
     hitList.append(item);
+    if (hitList.childElementCount > MOST_HITS) hitList.firstElementChild?.remove();
   }
 }
 

@@ -18,7 +18,8 @@ export type FromWorker =
   | { kind: "keywords"; note: string; isRefused: boolean }
   | { kind: "heard"; job: number; heard: Heard }
   | { kind: "labels"; job: number; labels: LabelProbs[] }
-  | { kind: "hits"; job: number; hits: Hit[] }
+  /** New hits, or all there are: after other keywords were typed. */
+  | { kind: "hits"; job: number; hits: Hit[]; isAll: boolean }
   | { kind: "effort"; job: number; load: number; latencyMs: number; at: number }
   | { kind: "done"; job: number; audioS: number; busyS: number }
   | { kind: "failed"; job: number | null; sentence: string };

@@ -23,6 +23,8 @@ export interface ModelInfo {
   clock: FrameClock;
   /** Divides the log odds of confidences. */
   temperature: number;
+  /** Least confidences of hits of keywords, as far as they were calibrated. */
+  thresholds: ReadonlyMap<string, number>;
   geometry: FrameGeometry;
   /** Whether each answer depends on all of the audio. */
   isBidirectional: boolean;
@@ -100,6 +102,7 @@ function parseInfo(metadata: Map<string, string>, fileName: string): ModelInfo {
     nFft,
     clock: { frameS: samples / sampleRate, firstS: Math.max(0, nFft - samples) / 2 / sampleRate },
     temperature: decoding.temperature ?? 1,
+    thresholds: new Map(Object.entries(decoding.keyword_thresholds ?? {})),
     geometry: new FrameGeometry(nFft, hopLength, subsampling, features.deltas ?? 0),
     isBidirectional: encoder.bidirectional !== false,
     normalizesUtterances: features.normalization === "utterance",

@@ -12,14 +12,15 @@ const REMEMBERED = 9; // windows
  */
 export class Pace {
   private costs: number[] = []; // seconds of computing for a second of window
-  chunkS = 0.4;
+  private chunkS: number = LIVE.chunkS;
 
-  /** Note that a window was computed; a long one that is due to something else is not believed. */
-  note(computingS: number): void {
+  /** Say what the next windows should add, after one that took some seconds; a lone slow one is not believed. */
+  after(computingS: number): number {
     this.costs = [...this.costs, computingS / this.windowS(this.chunkS)].slice(-REMEMBERED);
     const typical = [...this.costs].sort((a, b) => a - b)[Math.floor(this.costs.length / 2)]!;
     const easy = CHUNKS_S.find((chunkS) => (typical * this.windowS(chunkS)) / chunkS <= EASE);
     this.chunkS = easy ?? CHUNKS_S.at(-1)!;
+    return this.chunkS;
   }
 
   private windowS(chunkS: number): number {

@@ -3,12 +3,14 @@
 import { concatenate } from "./arrays.ts";
 import { EmissionStream, LIVE, type Statistics, StatisticsCounter, type WindowOptions } from "./emission_stream.ts";
 import { PlainError } from "./errors.ts";
-import { greedyDecode, type LogProbs } from "./greedy.ts";
-import type { FromWorker, Heard, ToWorker } from "./messages.ts";
+import { bestToken, greedyDecode, type LogProbs } from "./greedy.ts";
+import { LABEL_WINDOWS } from "./label_scores.ts";
+import type { FromWorker, Heard, Hit, LabelProbs, ToWorker } from "./messages.ts";
 import type { ModelInfo } from "./model_file.ts";
 import { Pace } from "./pace.ts";
 import type { Recognizer } from "./recognizer.ts";
 import { Resampler } from "./resample.ts";
+import { Spotter } from "./spotter.ts";
 import { Utterances } from "./utterances.ts";
 import { splitWords } from "./words.ts";
 
@@ -26,10 +28,20 @@ export interface Recording {
   /** `at`: when the samples came, milliseconds since 1970. */
   feed(samples: Float32Array, at: number): Promise<void>;
   finish(): Promise<void>;
+  /** Look for other keywords than before. */
+  lookFor(keywords: readonly string[]): void;
 }
 
-export function beginRecording(recognizer: Recognizer, begun: Begun, answer: Answer): Recording {
-  return begun.isLive ? new LiveSound(recognizer, begun, answer) : new WholeFile(recognizer, begun, answer);
+export function beginRecording(
+  recognizer: Recognizer,
+  begun: Begun,
+  keywords: readonly string[],
+  answer: Answer,
+): Recording {
+  if (!begun.isLive) return new WholeFile(recognizer, begun, keywords, answer);
+  return recognizer.info.task === "ctc"
+    ? new LiveText(recognizer, begun, keywords, answer)
+    : new LiveLabels(recognizer, begun, answer);
 }
 
 /** A file: heard as a whole, or, if it is long, in windows with so much around each that the text is the same. */
@@ -38,10 +50,12 @@ class WholeFile implements Recording {
   isCancelled = false;
   private readonly resampler: Resampler;
   private readonly parts: Float32Array[] = [];
+  private heard: LogProbs | null = null;
 
   constructor(
     private readonly recognizer: Recognizer,
     private readonly begun: Begun,
+    private keywords: readonly string[],
     private readonly answer: Answer,
   ) {
     this.job = begun.job;
@@ -55,13 +69,38 @@ class WholeFile implements Recording {
   async finish(): Promise<void> {
     const { info } = this.recognizer;
     const start = performance.now();
-    const waveform = clip(concatenate([...this.parts, this.resampler.finish()]));
+    const waveform = clip(concatenate([...this.parts.splice(0), this.resampler.finish()]));
     if (waveform.length < info.nFft) throw new PlainError(tooShort(this.begun.name, info));
     const audioS = waveform.length / info.sampleRate;
-    if (audioS > LONG_S && info.task === "ctc") await this.hearInWindows(waveform);
+    if (info.task === "classification") await this.hearLabels(waveform);
+    else if (audioS > LONG_S) await this.hearInWindows(waveform);
     else this.tell(await this.recognizer.run(waveform), true);
     if (this.isCancelled) return;
     this.answer({ kind: "done", job: this.job, audioS, busyS: (performance.now() - start) / 1000 });
+  }
+
+  lookFor(keywords: readonly string[]): void {
+    this.keywords = keywords;
+    if (!this.heard) return;
+    const spotter = new Spotter(keywords, this.recognizer.info);
+    const hits = [...spotter.feed(this.heard), ...spotter.finish()];
+    this.answer({ kind: "hits", job: this.job, hits, isAll: true });
+  }
+
+  /** One label for all of it, and how probable each was from second to second. */
+  private async hearLabels(waveform: Float32Array): Promise<void> {
+    const { info } = this.recognizer;
+    const whole = await this.recognizer.run(waveform);
+    const [label, logProb] = bestToken(whole, 0);
+    const text = info.vocabulary.token(label);
+    const word = { text, startS: 0, endS: waveform.length / info.sampleRate, confidence: Math.exp(logProb) };
+    this.answer({ kind: "heard", job: this.job, heard: { utterance: 0, text, words: [word], isFinal: true } });
+    const stream = new EmissionStream(this.recognizer, LABEL_WINDOWS);
+    const chunks = [await stream.feed(waveform), await stream.finish()];
+    const values = concatenate(chunks.map((chunk) => chunk.values));
+    const numFrames = values.length / whole.numTokens;
+    const labels = labelProbs({ values, numFrames, numTokens: whole.numTokens }, 0);
+    this.answer({ kind: "labels", job: this.job, labels });
   }
 
   private async hearInWindows(waveform: Float32Array): Promise<void> {
@@ -97,6 +136,9 @@ class WholeFile implements Recording {
   private tell(logProbs: LogProbs, isFinal: boolean): void {
     if (this.isCancelled) return;
     this.answer({ kind: "heard", job: this.job, heard: { ...read(logProbs, this.recognizer.info), isFinal } });
+    if (!isFinal) return;
+    this.heard = logProbs;
+    this.lookFor(this.keywords);
   }
 }
 
@@ -106,58 +148,131 @@ function messagesCome(): Promise<void> {
 }
 
 /** Sound that goes on. */
-class LiveSound implements Recording {
+abstract class LiveSound implements Recording {
   readonly job: number;
   isCancelled = false;
+  protected readonly stream: EmissionStream;
   private readonly resampler: Resampler;
-  private readonly stream: EmissionStream;
-  private readonly utterances: Utterances;
-  private readonly effort: Effort;
-  private readonly pace: Pace | null = null;
+  private readonly effort = new Effort(performance.now());
+  private readonly pace: Pace | null;
   private numHeard = 0;
 
   constructor(
-    private readonly recognizer: Recognizer,
+    protected readonly recognizer: Recognizer,
     begun: Begun,
-    private readonly answer: Answer,
+    windows: WindowOptions,
+    protected readonly answer: Answer,
   ) {
     this.job = begun.job;
     this.resampler = new Resampler(begun.rate, recognizer.info.sampleRate);
-    this.stream = new EmissionStream(recognizer, LIVE);
-    if (recognizer.info.isBidirectional) this.pace = new Pace();
-    this.utterances = new Utterances(recognizer.info);
-    this.effort = new Effort(performance.now());
+    this.stream = new EmissionStream(recognizer, windows);
+    this.pace = windows === LIVE && recognizer.info.isBidirectional ? new Pace() : null;
   }
 
   async feed(samples: Float32Array, at: number): Promise<void> {
     const start = performance.now();
     const waveform = clip(this.resampler.push(samples));
     this.numHeard += waveform.length;
-    const known = this.stream.numKnown;
+    const known = this.stream.knownS;
     const logProbs = await this.stream.feed(waveform);
-    this.tell(logProbs);
+    if (logProbs.numFrames) this.tell(logProbs);
     const now = performance.now();
     this.effort.add(start, now);
     if (!logProbs.numFrames) return;
-    if (this.pace) {
-      this.pace.note((now - start) / 1000);
-      this.stream.chunkS = this.pace.chunkS;
-    }
-    const { sampleRate, clock } = this.recognizer.info;
-    const latencyMs = 1000 * (this.numHeard / sampleRate - known * clock.frameS); // of the oldest sound in the answer
+    if (this.pace) this.stream.chunkS = this.pace.after((now - start) / 1000);
+    const latencyMs = 1000 * (this.numHeard / this.recognizer.info.sampleRate - known); // of the oldest sound answered
     this.answer({ kind: "effort", job: this.job, load: this.effort.load(now), latencyMs, at });
   }
 
   async finish(): Promise<void> {
-    this.tell(await this.stream.feed(clip(this.resampler.finish())));
-    this.tell(await this.stream.finish());
-    for (const heard of this.utterances.finish()) this.answer({ kind: "heard", job: this.job, heard });
+    for (const logProbs of [await this.stream.feed(clip(this.resampler.finish())), await this.stream.finish()]) {
+      if (logProbs.numFrames) this.tell(logProbs);
+    }
+    this.close();
   }
 
-  private tell(logProbs: LogProbs): void {
-    if (!logProbs.numFrames) return;
-    for (const heard of this.utterances.feed(logProbs)) this.answer({ kind: "heard", job: this.job, heard });
+  abstract lookFor(keywords: readonly string[]): void;
+  /** Tell what new log probabilities say. */
+  protected abstract tell(logProbs: LogProbs): void;
+  /** Tell what is left at the end. */
+  protected abstract close(): void;
+
+  protected tellHits(hits: Hit[]): void {
+    if (hits.length) this.answer({ kind: "hits", job: this.job, hits, isAll: false });
   }
+}
+
+/** The text of what is said, and keywords in it. */
+class LiveText extends LiveSound {
+  private readonly utterances: Utterances;
+  private spotter: Spotter;
+  private numFrames = 0;
+
+  constructor(recognizer: Recognizer, begun: Begun, keywords: readonly string[], answer: Answer) {
+    super(recognizer, begun, LIVE, answer);
+    this.utterances = new Utterances(recognizer.info);
+    this.spotter = new Spotter(keywords, recognizer.info);
+  }
+
+  lookFor(keywords: readonly string[]): void {
+    this.spotter = new Spotter(keywords, this.recognizer.info, this.numFrames);
+  }
+
+  protected tell(logProbs: LogProbs): void {
+    this.numFrames += logProbs.numFrames;
+    this.tellHeard(this.utterances.feed(logProbs));
+    this.tellHits(this.spotter.feed(logProbs));
+  }
+
+  protected close(): void {
+    this.tellHeard(this.utterances.finish());
+    this.tellHits(this.spotter.finish());
+  }
+
+  private tellHeard(all: Heard[]): void {
+    for (const heard of all) this.answer({ kind: "heard", job: this.job, heard });
+  }
+}
+
+/** How probable each label is, and a line for each that was surely heard. */
+class LiveLabels extends LiveSound {
+  private readonly spotter: Spotter;
+  private numChunks = 0;
+  private utterance = 0;
+
+  constructor(recognizer: Recognizer, begun: Begun, answer: Answer) {
+    super(recognizer, begun, LABEL_WINDOWS, answer);
+    this.spotter = Spotter.ofLabels(recognizer.info);
+  }
+
+  lookFor(): void {} // the labels are the keywords
+
+  protected tell(logProbs: LogProbs): void {
+    this.answer({ kind: "labels", job: this.job, labels: labelProbs(logProbs, this.numChunks) });
+    this.numChunks += logProbs.numFrames;
+    this.tellLines(this.spotter.feed(logProbs));
+  }
+
+  protected close(): void {
+    this.tellLines(this.spotter.finish());
+  }
+
+  private tellLines(hits: Hit[]): void {
+    for (const { keyword, startS, endS, confidence } of hits) {
+      const words = [{ text: keyword, startS, endS, confidence }];
+      const heard = { utterance: this.utterance++, text: keyword, words, isFinal: true };
+      this.answer({ kind: "heard", job: this.job, heard });
+    }
+    this.tellHits(hits);
+  }
+}
+
+/** Give each chunk's probabilities the time at which it ends. */
+function labelProbs({ values, numFrames, numTokens }: LogProbs, firstChunk: number): LabelProbs[] {
+  return Array.from({ length: numFrames }, (_, row) => ({
+    endS: (firstChunk + row + 1) * LABEL_WINDOWS.chunkS,
+    probs: values.slice(row * numTokens, (row + 1) * numTokens).map(Math.exp),
+  }));
 }
 
 /** What share of the time was spent computing, lately. */

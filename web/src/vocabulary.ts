@@ -6,18 +6,19 @@ const UNITS: readonly string[] = ["character", "word", "token", "label"];
 const SEPARATOR = " "; // between words, of characters
 const WORD_BOUNDARY = "▁"; // of word pieces, as SentencePiece writes it
 // Python's white space; JavaScript's \s has a byte order mark more and these control characters less.
-const SPACES = /[^\S\uFEFF]|[\x1c-\x1f\x85]/u;
+const SPACES = /(?:[^\S\uFEFF]|[\x1c-\x1f\x85])+/u;
 
 function stripPunctuation(text: string): string {
   const straight = text.replace(/(?<=[\p{L}\p{N}_])’(?=[\p{L}\p{N}_])/gu, "'");
   return straight.replace(/(?!')\p{P}/gu, "");
 }
 
+function splitAtSpaces(text: string): string[] {
+  return text.split(SPACES).filter((word) => word);
+}
+
 function collapseSpaces(text: string): string {
-  return text
-    .split(new RegExp(`(?:${SPACES.source})+`, "u"))
-    .filter((word) => word)
-    .join(" ");
+  return splitAtSpaces(text).join(" ");
 }
 
 const NORMALIZATIONS: ReadonlyMap<string, (text: string) => string> = new Map([
@@ -33,6 +34,7 @@ const NORMALIZATIONS: ReadonlyMap<string, (text: string) => string> = new Map([
 export class Vocabulary {
   readonly firstId: number;
   private readonly ids: ReadonlyMap<string, number>;
+  private readonly longest: number; // in characters
 
   /** Throws a `RangeError` if the unit or a step does not exist, or there is no token. */
   constructor(
@@ -45,6 +47,7 @@ export class Vocabulary {
     const unknown = normalization.find((step) => !NORMALIZATIONS.has(step));
     if (unknown !== undefined) throw new RangeError(`vocabulary.normalization ${unknown}`);
     this.firstId = unit === "label" ? 0 : 1;
+    this.longest = tokens.reduce((longest, token) => Math.max(longest, [...token].length), 0);
     this.ids = new Map(tokens.map((token, index) => [token, index + this.firstId]));
   }
 
@@ -59,12 +62,42 @@ export class Vocabulary {
     return token;
   }
 
-  id(token: string): number | undefined {
-    return this.ids.get(token);
-  }
-
   normalize(text: string): string {
     return this.normalization.reduce((said, step) => NORMALIZATIONS.get(step)!(said), text);
+  }
+
+  /** Split a text into what should be tokens, after normalising it. */
+  split(text: string): string[] {
+    const normalized = this.normalize(text);
+    if (this.unit === "label") return [normalized];
+    if (this.unit === "word") return splitAtSpaces(normalized);
+    return this.unit === "character" ? [...normalized] : this.splitPieces(normalized);
+  }
+
+  /** Split a text into word pieces, the longest that fits first; what fits none is split off alone. */
+  private splitPieces(text: string): string[] {
+    const rest = [...splitAtSpaces(text).map((word) => WORD_BOUNDARY + word).join("")];
+    const pieces: string[] = [];
+    while (rest.length) {
+      let size = Math.min(this.longest, rest.length);
+      while (size > 1 && !this.ids.has(rest.slice(0, size).join(""))) size -= 1;
+      pieces.push(rest.splice(0, size).join(""));
+    }
+    return pieces;
+  }
+
+  /** What the vocabulary cannot spell in a text. */
+  unknown(text: string): string[] {
+    return this.split(text).filter((token) => !this.ids.has(token));
+  }
+
+  /** Turn a text into ids. Throws a `RangeError` if the vocabulary cannot spell it. */
+  encode(text: string): number[] {
+    return this.split(text).map((token) => {
+      const id = this.ids.get(token);
+      if (id === undefined) throw new RangeError(`no token ${token}`);
+      return id;
+    });
   }
 
   /** Turn ids, without blanks, into a text. */

@@ -1,6 +1,7 @@
 /** The worker: runs the model beside the page, one message after the other, so that the page never waits. */
 
 import { PlainError, sentenceOf } from "./errors.ts";
+import { readKeywords } from "./keyword_search.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { Recognizer, startRuntime } from "./recognizer.ts";
 import { beginRecording, type Recording } from "./recording.ts";
@@ -9,6 +10,7 @@ const page = self as unknown as DedicatedWorkerGlobalScope;
 
 let runtime: Promise<void>;
 let recognizer: Recognizer | null = null;
+let keywords: readonly string[] = [];
 let recording: Recording | null = null;
 let queue: Promise<void> = Promise.resolve();
 
@@ -20,12 +22,18 @@ page.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 async function receive(said: ToWorker): Promise<void> {
   if (said.kind === "start") runtime = loadRuntime(said.runtimeUrl);
   else if (said.kind === "open") await open(said.bytes, said.fileName);
-  else if (said.kind === "begin") recording = recognizer && beginRecording(recognizer, said, answer);
+  else if (said.kind === "keywords") lookFor(said.typed);
+  else if (said.kind === "begin") recording = recognizer && beginRecording(recognizer, said, keywords, answer);
   else if (said.kind === "samples" && said.job === recording?.job) await recording.feed(said.samples, said.at);
-  else if (said.kind === "finish" && said.job === recording?.job) {
-    await recording.finish();
-    recording = null;
-  }
+  else if (said.kind === "finish" && said.job === recording?.job) await recording.finish();
+}
+
+function lookFor(typed: string): void {
+  if (!recognizer) return;
+  const read = readKeywords(typed, recognizer.info.vocabulary);
+  keywords = read.keywords;
+  answer({ kind: "keywords", note: read.note, isRefused: read.isRefused });
+  recording?.lookFor(keywords);
 }
 
 /** ONNX Runtime's WebAssembly is shipped compressed, whatever the server can do. */
@@ -42,6 +50,7 @@ async function open(bytes: Uint8Array, fileName: string): Promise<void> {
   await recognizer?.close();
   recognizer = opened;
   recording = null;
+  keywords = [];
   const { name, hears, task, sampleRate, vocabulary } = opened.info;
   const labels = task === "classification" ? vocabulary.tokens : [];
   answer({ kind: "opened", model: { name, hears, task, sampleRate, labels, choice: fileName } });

@@ -1,0 +1,57 @@
+/** Keywords in one stream: a CTC model's by their spelling, a classifier's by their label. */
+
+import type { LogProbs } from "./greedy.ts";
+import { type Candidate, HitPicker, LABELLED, SPELLED } from "./keyword_hits.ts";
+import { KeywordSearch, type Scores } from "./keyword_search.ts";
+import { LABEL_THRESHOLD, LABEL_WINDOWS, LabelScores } from "./label_scores.ts";
+import type { Hit } from "./messages.ts";
+import type { ModelInfo } from "./model_file.ts";
+import type { FrameClock } from "./words.ts";
+
+const SPELLED_THRESHOLD = 0.5;
+const NO_KEYWORD = /^_|^<|^(unknown|silence|background|noise)$/i; // labels of whatever else is heard
+
+export class Spotter {
+  private readonly picker: HitPicker;
+  private readonly scores: { feed(logProbs: LogProbs): Scores };
+  private readonly clock: FrameClock;
+
+  /** Begin, for a classifier's labels or typed keywords, where `firstFrame` frames were heard before. */
+  constructor(
+    private readonly keywords: readonly string[],
+    { task, vocabulary, clock, thresholds }: ModelInfo,
+    firstFrame = 0,
+  ) {
+    const isClassifier = task === "classification";
+    const usual = isClassifier ? LABEL_THRESHOLD : SPELLED_THRESHOLD;
+    const frameS = isClassifier ? LABEL_WINDOWS.chunkS : clock.frameS;
+    this.clock = { frameS, firstS: (isClassifier ? 0 : clock.firstS) + firstFrame * frameS };
+    this.scores = isClassifier
+      ? new LabelScores(keywords.map((label) => vocabulary.tokens.indexOf(label)))
+      : new KeywordSearch(keywords, vocabulary, frameS);
+    const least = keywords.map((keyword) => thresholds.get(keyword) ?? usual);
+    this.picker = new HitPicker(least, frameS, isClassifier ? LABELLED : SPELLED);
+  }
+
+  /** The labels of a classifier that are keywords. */
+  static ofLabels(info: ModelInfo): Spotter {
+    return new Spotter(
+      info.vocabulary.tokens.filter((label) => !NO_KEYWORD.test(label)),
+      info,
+    );
+  }
+
+  feed(logProbs: LogProbs): Hit[] {
+    return this.picker.feed(this.scores.feed(logProbs)).map((found) => this.place(found));
+  }
+
+  finish(): Hit[] {
+    return this.picker.finish().map((found) => this.place(found));
+  }
+
+  private place({ keyword, start, end, confidence }: Candidate): Hit {
+    const { frameS, firstS } = this.clock;
+    const [startS, endS] = [firstS + start * frameS, firstS + (end + 1) * frameS];
+    return { keyword: this.keywords[keyword]!, startS: Math.max(0, startS), endS, confidence };
+  }
+}

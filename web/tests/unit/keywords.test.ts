@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import type { LogProbs } from "../../src/greedy.ts";
+import { type HitOptions, HitPicker, LABELLED, SPELLED } from "../../src/keyword_hits.ts";
+import { KeywordSearch, readKeywords } from "../../src/keyword_search.ts";
+import { LabelScores } from "../../src/label_scores.ts";
+import { Vocabulary } from "../../src/vocabulary.ts";
+
+const AB = new Vocabulary(["a", "b"]);
+
+function frames(...rows: number[][]): LogProbs {
+  return { values: Float32Array.from(rows.flat(), Math.log), numFrames: rows.length, numTokens: rows[0]!.length };
+}
+
+test("a keyword that is what was heard scores the cost of its frames, a token", () => {
+  const found = new KeywordSearch(["ab"], AB, 0.04).feed(frames([0.1, 0.8, 0.1], [0.1, 0.1, 0.8]));
+  expect(found.confidences[0]).toBe(0); // it cannot end in the first frame
+  expect(found.confidences[1]).toBeCloseTo(Math.exp((-0.01 - 0.01) / 2), 6);
+  expect(found.starts[1]).toBe(0);
+});
+
+test("a keyword that was not quite heard scores what it lacks", () => {
+  const found = new KeywordSearch(["ab"], AB, 0.04).feed(frames([0.1, 0.8, 0.1], [0.6, 0.1, 0.3]));
+  expect(found.confidences[1]).toBeCloseTo(Math.exp((Math.log(0.3 / 0.6) - 0.02) / 2), 6);
+});
+
+test("a token twice in a row needs a gap between", () => {
+  const search = new KeywordSearch(["aa"], AB, 0.04);
+  const without = search.feed(frames([0.1, 0.8, 0.1], [0.1, 0.8, 0.1])).confidences[1]!;
+  const withGap = new KeywordSearch(["aa"], AB, 0.04).feed(frames([0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]));
+  expect(without).toBe(0);
+  expect(withGap.confidences[2]).toBeCloseTo(Math.exp(-0.03 / 2), 6);
+});
+
+test("paths longer than three seconds are dropped", () => {
+  const rows = Array.from({ length: 80 }, (_, i) => (i === 0 ? [0.1, 0.8, 0.1] : i === 79 ? [0.1, 0.1, 0.8] : [0.98, 0.01, 0.01]));
+  expect(new KeywordSearch(["ab"], AB, 0.04).feed(frames(...rows)).confidences[79]).toBeLessThan(0.5);
+  expect(new KeywordSearch(["ab"], AB, 0.03).feed(frames(...rows)).confidences[79]).toBeGreaterThan(0.5);
+});
+
+test("scores do not depend on how the frames were cut", () => {
+  const rows = Array.from({ length: 30 }, (_, i) => [0.2, 0.1 + 0.6 * Number(i % 7 === 0), 0.1 + 0.6 * Number(i % 5 === 0)]);
+  const whole = new KeywordSearch(["ab", "ba"], AB, 0.04).feed(frames(...rows));
+  const search = new KeywordSearch(["ab", "ba"], AB, 0.04);
+  const parts = [rows.slice(0, 1), rows.slice(1, 17), rows.slice(17)].flatMap((part) => [...search.feed(frames(...part)).confidences]);
+  expect(parts).toEqual([...whole.confidences]);
+});
+
+test("what was typed is normalised, and what the model cannot write is said", () => {
+  const vocabulary = new Vocabulary([..." abcdet"], "character", ["lowercase", "collapse_spaces"]);
+  expect(readKeywords(" ABC D,, bad  cab,abc d", vocabulary)).toEqual({ keywords: ["abc d", "bad cab"], note: "", isRefused: false });
+  expect(readKeywords("abcd, café", vocabulary)).toEqual({
+    keywords: ["abcd"],
+    note: "The model cannot write “f”, “é”, so it cannot find café.",
+    isRefused: true,
+  });
+  expect(readKeywords("ab, abcd", vocabulary).note).toBe("Very short keywords are found in other words too: ab.");
+});
+
+function pick(rows: number[][], options: Partial<HitOptions> = {}, thresholds = rows[0]!.map(() => 0.5)) {
+  const picker = new HitPicker(thresholds, 0.1, { ...SPELLED, ...options });
+  const confidences = Float64Array.from(rows.flat());
+  const starts = Int32Array.from(rows.flatMap((row, i) => row.map(() => Math.max(0, i - 2))));
+  return [...picker.feed({ confidences, starts, numFrames: rows.length }), ...picker.finish()];
+}
+
+test("a confidence that rises and falls is one hit, at its best", () => {
+  expect(pick([[0.1], [0.6], [0.9], [0.7], [0.1], [0.1], [0.1]])).toMatchObject([{ end: 2, start: 0, confidence: 0.9 }]);
+});
+
+test("within a second the same keyword is not hit again, afterwards it is", () => {
+  const quiet = (n: number) => Array.from({ length: n }, () => [0]);
+  expect(pick([[0.9], ...quiet(5), [0.9], ...quiet(5)]).length).toBe(1);
+  expect(pick([[0.9], ...quiet(10), [0.9], ...quiet(5)]).length).toBe(2);
+});
+
+test("of two keywords in one place the surer is the hit", () => {
+  expect(pick([[0, 0], [0.7, 0.8], [0, 0], [0, 0], [0, 0], [0, 0]])).toMatchObject([{ keyword: 1 }]);
+});
+
+test("a label must be sure twice in a row, in the mean of two answers", () => {
+  const heard = frames([0.05, 0.95], [0.05, 0.95], [0.95, 0.05], [0.05, 0.95]);
+  const scores = new LabelScores([1]).feed(heard);
+  [0.95, 0.95, 0.5, 0.5].forEach((expected, i) => expect(scores.confidences[i]).toBeCloseTo(expected, 6));
+  expect(new HitPicker([0.9], 0.2, LABELLED).feed(scores)).toMatchObject([{ end: 1 }]);
+  expect(new HitPicker([0.9], 0.2, LABELLED).feed(new LabelScores([1]).feed(frames([0.9, 0.1], [0.05, 0.95], [0.9, 0.1])))).toEqual([]);
+});
