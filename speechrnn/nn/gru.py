@@ -1,10 +1,11 @@
 """The GRU on a CPU, forwards and backwards by hand: torch's spends most of its time between the steps.
 
 Everything that does not wait for the step before is done for all steps at once, the weights' gradients among
-it. What is left for each step is one matrix product and a few operations on contiguous memory, for which
-time comes first and the batch last.
+it. What is left for each step is one matrix product, whose weight is packed beforehand, and a few operations
+on memory that is not allocated anew.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -39,17 +40,29 @@ def run_gru(cell: nn.GRU, features: Tensor, state: Tensor | None) -> tuple[Tenso
     return output, output[:, -1]
 
 
-def multiply(rows: Tensor, weight: Tensor) -> Tensor:
-    """Compute ``rows @ weight.T`` of large matrices, in oneDNN where it is there: up to twice as fast as BLAS."""
-    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if rows.dtype == torch.float32 and has_onednn:
-        product: Tensor = F.linear(rows.to_mkldnn(), weight.contiguous()).to_dense()
+def has_onednn(rows: Tensor) -> bool:
+    """Tell whether oneDNN multiplies these rows: up to twice as fast as BLAS."""
+    return rows.dtype == torch.float32 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute ``rows @ weight.T + bias`` of large matrices of any strides."""
+    if has_onednn(rows):
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
         return product
-    return rows @ weight.t()
+    return F.linear(rows, weight, bias)
+
+
+def multiplier(weight: Tensor, bias: Tensor | None, like: Tensor) -> Callable[[Tensor], Tensor]:
+    """Make ``rows -> rows @ weight.T + bias`` for rows of one shape, ``like``'s, the weight packed once."""
+    if has_onednn(like):
+        weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), len(like))
+        return lambda rows: torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return lambda rows: F.linear(rows, weight, bias)
 
 
 class GRUFunction(torch.autograd.Function):
-    """Shapes in here: (time, gates or hidden_size, batch); the gates are r, z and n."""
+    """Shapes in here: (time, batch, gates or hidden_size); the gates are r, z and n."""
 
     @staticmethod
     def forward(
@@ -64,73 +77,66 @@ class GRUFunction(torch.autograd.Function):
         """Run through all steps; (batch, time, hidden_size)."""
         batch, time, _ = features.shape
         size = state.shape[1]
-        projected = multiply(flatten(features), weight_ih).add_(bias_ih)
-        gates = projected.view(time, batch, 3 * size).transpose(1, 2).contiguous()
-        hidden = gates.new_empty(time + 1, size, batch)  # the state before each step, and after the last
-        hidden[0] = state.t()
-        candidates = gates.new_empty(time, size, batch)  # U_n h_{t-1} + c_n
-        recurrent = gates.new_empty(3 * size, batch)
-        bias = bias_hh.unsqueeze(1).expand(3 * size, batch).contiguous()
-        reset_update, reset = gates[:, : 2 * size].unbind(), gates[:, :size].unbind()
-        update, new = gates[:, size : 2 * size].unbind(), gates[:, 2 * size :].unbind()
-        states = hidden.unbind()
-        for t, candidate in enumerate(candidates.unbind()):
-            torch.addmm(bias, weight_hh, states[t], out=recurrent)
-            reset_update[t].add_(recurrent[: 2 * size]).sigmoid_()
-            candidate.copy_(recurrent[2 * size :])
-            new[t].addcmul_(reset[t], candidate).tanh_()
-            torch.lerp(new[t], states[t], update[t], out=states[t + 1])
-        ctx.save_for_backward(features, weight_ih, weight_hh, gates, hidden, candidates)
-        return hidden[1:].permute(2, 0, 1)
+        rows = features.transpose(0, 1).reshape(time * batch, -1)
+        gates = multiply(rows, weight_ih, bias_ih).view(time, batch, 3 * size)
+        hidden = gates.new_empty(time + 1, batch, size)  # the state before each step, and after the last
+        hidden[0] = state
+        candidates = gates.new_empty(time, batch, size)  # U_n h_{t-1} + c_n
+        run_forth(gates, hidden, candidates, multiplier(weight_hh, bias_hh, state))
+        ctx.save_for_backward(rows, weight_ih, weight_hh, gates, hidden, candidates)
+        return hidden[1:].transpose(0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, ...]:
         """Run back through all steps; gradients of the arguments in their order."""
-        features, weight_ih, weight_hh, gates, hidden, candidates = ctx.saved_tensors
-        size = hidden.shape[1]
-        reset, update, new = gates.split(size, dim=1)
+        rows, weight_ih, weight_hh, gates, hidden, candidates = ctx.saved_tensors
+        time, batch, size = candidates.shape
+        reset, update, new = gates.split(size, dim=2)
         # dL/d(n's argument) = slope · dL/dh_t, and so on: factors that wait for nothing.
         slope = (1 - update).mul_(1 - new.square())
         factors = torch.empty_like(gates)
-        torch.mul(slope, candidates, out=factors[:, :size]).mul_(reset).mul_(1 - reset)
-        torch.sub(hidden[:-1], new, out=factors[:, size : 2 * size]).mul_(update).mul_(1 - update)
-        torch.mul(slope, reset, out=factors[:, 2 * size :])
-        totals = grad[0].permute(1, 2, 0).contiguous()  # becomes dL/dh_t, of all that comes after
-        before = run_back(totals, factors, update, weight_hh)
-        recurrent = flatten_steps(factors)  # by now dL/d(U h_{t-1} + c)
-        to_weight_hh = multiply(recurrent.t(), flatten_steps(hidden[:-1]).t())
+        torch.mul(slope, candidates, out=factors[..., :size]).mul_(reset).mul_(1 - reset)
+        torch.sub(hidden[:-1], new, out=factors[..., size : 2 * size]).mul_(update).mul_(1 - update)
+        torch.mul(slope, reset, out=factors[..., 2 * size :])
+        totals = grad[0].transpose(0, 1).clone(memory_format=torch.contiguous_format)
+        before = run_back(totals, factors, update, multiplier(weight_hh.t(), None, gates[0]))
+        recurrent = factors.view(time * batch, 3 * size)  # by now dL/d(U h_{t-1} + c)
+        to_weight_hh = multiply(recurrent.t(), hidden[:-1].view(time * batch, size).t())
         to_bias_hh = recurrent.sum(0)
-        factors[:, 2 * size :] = totals.mul_(slope)
-        projected = flatten_steps(factors)  # dL/d(W x_t + b)
-        to_features = multiply(projected, weight_ih.t()).view(*features.shape[1::-1], -1).transpose(0, 1)
-        to_weight_ih = multiply(projected.t(), flatten(features).t())
+        torch.mul(totals, slope, out=factors[..., 2 * size :])
+        projected = recurrent  # from here on dL/d(W x_t + b)
+        to_features = multiply(projected, weight_ih.t()).view(time, batch, -1).transpose(0, 1)
+        to_weight_ih = multiply(projected.t(), rows.t())
         return to_features, before, to_weight_ih, to_weight_hh, projected.sum(0), to_bias_hh
 
 
-def run_back(totals: Tensor, factors: Tensor, update: Tensor, weight_hh: Tensor) -> Tensor:
+def run_forth(gates: Tensor, hidden: Tensor, candidates: Tensor, recur: Callable[[Tensor], Tensor]) -> None:
+    """Go step by step; ``gates``, which begin as W x_t + b, are completed in place, as the others are."""
+    size = candidates.shape[2]
+    reset_update, reset = gates[..., : 2 * size].unbind(), gates[..., :size].unbind()
+    update, new = gates[..., size : 2 * size].unbind(), gates[..., 2 * size :].unbind()
+    states = hidden.unbind()
+    for t, candidate in enumerate(candidates.unbind()):
+        recurrent = recur(states[t])
+        reset_update[t].add_(recurrent[:, : 2 * size]).sigmoid_()
+        candidate.copy_(recurrent[:, 2 * size :])
+        new[t].addcmul_(reset[t], candidate).tanh_()
+        torch.lerp(new[t], states[t], update[t], out=states[t + 1])
+
+
+def run_back(totals: Tensor, factors: Tensor, update: Tensor, recur: Callable[[Tensor], Tensor]) -> Tensor:
     """Go back step by step; ``totals`` and ``factors`` become gradients in place.
 
     Returns:
         Gradient of the state before the first step, (batch, hidden_size).
     """
-    time, size, batch = totals.shape
-    weight = weight_hh.t().contiguous()
-    carried = totals.new_zeros(size, batch)
-    gates, matrices = factors.view(time, 3, size, batch).unbind(), factors.unbind()
+    time, batch, size = totals.shape
+    carried = torch.zeros_like(totals[0])
+    gates, matrices = factors.view(time, batch, 3, size).unbind(), factors.unbind()
     updates, states = update.unbind(), totals.unbind()
     for t in range(time - 1, -1, -1):
         total = states[t].add_(carried)
-        gates[t].mul_(total)
-        torch.mul(total, updates[t], out=carried).addmm_(weight, matrices[t])
-    return carried.t()
-
-
-def flatten(features: Tensor) -> Tensor:
-    """Turn (batch, time, n) into (time * batch, n)."""
-    return features.transpose(0, 1).reshape(-1, features.shape[2])
-
-
-def flatten_steps(steps: Tensor) -> Tensor:
-    """Turn (time, n, batch) into (time * batch, n)."""
-    return steps.transpose(1, 2).reshape(-1, steps.shape[1])
+        gates[t].mul_(total.unsqueeze(1))
+        carried = recur(matrices[t]).addcmul_(total, updates[t])
+    return carried

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from speechrnn.errors import ConfigError
-from speechrnn.nn import gru
+from speechrnn.nn import gru, side_by_side
 from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
+from speechrnn.nn.side_by_side import Branch, run_side_by_side
 
 State = tuple[Tensor, ...]
 """(h,) of Elman and GRU cells or (h, c) of LSTM cells, each (batch, hidden_size)."""
@@ -92,12 +93,13 @@ class RecurrentLayer(nn.Module):
     def forward(
         self, features: Tensor, mask: Tensor, order: Tensor | None, state: State | None
     ) -> tuple[Tensor, State]:
-        """Map (batch, time, input_size) to (batch, time, output_size) and the forward cell's new state."""
+        """Map (batch, time, input_size) to (batch, time, output_size) and the new state, if there is one."""
         dropped = self.dropout(features)
-        output, new_state = run_cell(self.forward_cell, dropped, state)
+        new_state: State = ()
         if self.backward_cell is not None and order is not None:
-            backward, _ = run_cell(self.backward_cell, reorder(dropped, order), None)
-            output = torch.cat([output, reorder(backward, order)], dim=-1)
+            output = run_both(self.forward_cell, self.backward_cell, dropped, order)
+        else:
+            output, new_state = run_cell(self.forward_cell, dropped, state)
         if self.projection is not None:
             output = self.projection(output)
         output = self.norm(output, mask)
@@ -135,6 +137,22 @@ def run_cell(cell: nn.RNNBase, features: Tensor, state: State | None) -> tuple[T
     output, last = cell(features, given)
     parts = last if isinstance(last, tuple) else (last,)
     return output, tuple(part.squeeze(0) for part in parts)
+
+
+def run_both(forward: nn.RNNBase, backward: nn.RNNBase, features: Tensor, order: Tensor) -> Tensor:
+    """Run two cells in both directions, at once where that pays; (batch, time, 2 * hidden_size)."""
+
+    def run_forward(features: Tensor) -> Tensor:
+        return run_cell(forward, features, None)[0]
+
+    def run_backward(features: Tensor) -> Tensor:
+        return reorder(run_cell(backward, reorder(features, order), None)[0], order)
+
+    if not side_by_side.pays(features):
+        return torch.cat([run_forward(features), run_backward(features)], dim=-1)
+    first = Branch(function=run_forward, parameters=tuple(forward.parameters()))
+    second = Branch(function=run_backward, parameters=tuple(backward.parameters()))
+    return torch.cat(run_side_by_side(first, second, features), dim=-1)
 
 
 def reversal(input_lengths: Tensor, num_frames: int) -> Tensor:
