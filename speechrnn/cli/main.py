@@ -49,6 +49,8 @@ USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
     "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
+    "spot": Command("spot", "find keywords in recordings, a microphone or a stream"),
+    "enroll": Command("enroll", "make a keyword of a few recordings of it"),
     "serve": Command("serve", "transcribe for other programs, over HTTP"),
     "demo": Command("demo", "open a page that listens, in the browser"),
     "lm": Command(GROUP, "build, measure and use language models of text"),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from speechrnn.errors import ConfigError
@@ -36,10 +36,15 @@ class DecodingChoice:
     """Divides the log odds of confidences, > 0; 1 leaves them as the network gives them."""
     lm: LmChoice | None = None
     """With a language model."""
+    keyword_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Least confidence of a hit, in [0, 1], by the keyword's label."""
 
     def __post_init__(self) -> None:
-        """Check the range; a ``ConfigError`` names the value."""
+        """Check every range; a ``ConfigError`` names the value."""
         check_temperature("temperature", self.temperature)
+        for label, threshold in self.keyword_thresholds.items():
+            if not 0 <= threshold <= 1:
+                raise ConfigError(f"keyword_thresholds.{label} must be in [0, 1], got {threshold!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the model file."""

@@ -1,0 +1,162 @@
+"""``speechrnn spot``: keywords in recordings, a microphone or a stream of PCM; each hit a line of JSON."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from typing import Any
+
+from speechrnn.audio import Waveform, load_audio
+from speechrnn.cli.audio_inputs import STDIN, STDIN_NAME, AudioInput, find_inputs
+from speechrnn.cli.console import Progress, clean_end, put, say
+from speechrnn.cli.model_options import positive_count
+from speechrnn.cli.spotter_options import (
+    add_detection_options,
+    add_keyword_option,
+    add_model_option,
+    open_model,
+    read_spotter_options,
+)
+from speechrnn.errors import SpeechRNNError
+from speechrnn.live_audio import SAMPLE_BYTES, Microphone, PcmFormat, read_pcm
+from speechrnn.runtime.keyword_files import read_keywords
+from speechrnn.runtime.keyword_spotter import KeywordHit, KeywordSpotter, blocks_of
+
+METER = " ▁▂▃▄▅▆▇█"
+CLEAR_LINE = "\r\x1b[K"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add inputs and options."""
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="audio file, folder or pattern; - for raw PCM"
+    )
+    parser.add_argument("--recursive", action="store_true", help="look in the folders of folders, too")
+    add_keyword_option(parser)
+    add_model_option(parser)
+    add_detection_options(parser)
+    live = parser.add_argument_group("live audio")
+    live.add_argument(
+        "--mic", nargs="?", const="", metavar="DEVICE", help="listen to a microphone: its number or name"
+    )
+    live.add_argument("--rate", type=positive_count, metavar="HZ", help="of PCM; default: the model's own")
+    live.add_argument("--encoding", choices=SAMPLE_BYTES, default="s16le", help="of PCM; default: s16le")
+    live.add_argument("--channels", type=positive_count, default=1, metavar="N", help="of PCM; default: 1")
+    live.add_argument("--no-meter", action="store_true", help="draw no meter of the keywords' confidences")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look for keywords; 0 if all could be heard, 1 if something failed, 2 for wrong usage."""
+    is_live = args.mic is not None or args.files == [STDIN]
+    if (args.mic is not None) == bool(args.files) or (STDIN in args.files and not is_live):
+        say("speechrnn spot: error: name recordings, or - alone for PCM on standard input, or --mic")
+        return 2
+    model = open_model(args)
+    spotter = KeywordSpotter(model, read_keywords(args.keywords, model), read_spotter_options(args, model))
+    if is_live:
+        listen(args, spotter)
+        return 0
+    return search_files(find_inputs(args.files, recursive=args.recursive), spotter)
+
+
+def search_files(inputs: list[AudioInput], spotter: KeywordSpotter) -> int:
+    """Search recordings, one after the other, naming those that cannot be heard."""
+    num_failed = 0
+    with Progress("searching", total=len(inputs)) as progress:
+        for found in inputs:
+            try:
+                waveform = load_audio(found.source, sample_rate=spotter.model.info.sample_rate)
+                for hit in hits_of(blocks_of(waveform, spotter.model), spotter):
+                    put(render(hit, file=found.name))
+            except SpeechRNNError as error:
+                num_failed += 1
+                say(f"speechrnn: error: {error}")
+            spotter.restart()
+            progress.advance()
+    return 1 if num_failed else 0
+
+
+def hits_of(blocks: Iterable[Waveform], spotter: KeywordSpotter) -> Iterator[KeywordHit]:
+    """Yield hits as they become certain."""
+    for block in blocks:
+        yield from spotter.feed(block)
+    yield from spotter.finish()
+
+
+def listen(args: argparse.Namespace, spotter: KeywordSpotter) -> None:
+    """Search live audio until it ends or is interrupted."""
+    meter = Meter(spotter, is_drawn=sys.stderr.isatty() and not args.no_meter)
+    with clean_end(), open_live(args, spotter.model.info.sample_rate) as blocks, meter.shown():
+        for hit in hits_of(meter.watch(blocks), spotter):
+            with meter.hidden():
+                put(render(hit))
+
+
+def open_live(args: argparse.Namespace, sample_rate: int) -> AbstractContextManager[Iterator[Waveform]]:
+    """Open the microphone, or standard input as PCM."""
+    if args.mic is not None:
+        device = int(args.mic) if args.mic.isdecimal() else args.mic or None
+        return Microphone(sample_rate=sample_rate, device=device)
+    pcm = PcmFormat(sample_rate=args.rate or sample_rate, encoding=args.encoding, num_channels=args.channels)
+    return nullcontext(read_pcm(sys.stdin.buffer, pcm, sample_rate=sample_rate, name=STDIN_NAME))
+
+
+def render(hit: KeywordHit, **more: Any) -> str:
+    """Write a hit as a line of JSON."""
+    values = {name: round(v, 3) if isinstance(v, float) else v for name, v in asdict(hit).items()}
+    return json.dumps(more | values, ensure_ascii=False)
+
+
+class Meter:
+    """A line on the terminal with a bar for the confidence of each keyword."""
+
+    def __init__(self, spotter: KeywordSpotter, *, is_drawn: bool) -> None:
+        """Prepare the line."""
+        self.spotter, self.is_drawn = spotter, is_drawn
+
+    def watch(self, blocks: Iterable[Waveform]) -> Iterator[Waveform]:
+        """Draw after each block."""
+        for block in blocks:
+            yield block
+            self.draw()
+
+    def line(self, width: int) -> str:
+        """Write the bars; those that reach their threshold are marked."""
+        cells = [
+            f"{keyword.label} {METER[round(float(confidence) * (len(METER) - 1))]}"
+            + ("!" if confidence >= threshold else " ")
+            for keyword, confidence, threshold in zip(
+                self.spotter.keywords, self.spotter.confidences, self.spotter.thresholds, strict=True
+            )
+        ]
+        return f"{self.spotter.now_s:7.1f} s  {' '.join(cells)}"[: width - 1]
+
+    def draw(self) -> None:
+        """Draw the line anew."""
+        if self.is_drawn:
+            sys.stderr.write(f"\r{self.line(shutil.get_terminal_size().columns)}\x1b[K")
+            sys.stderr.flush()
+
+    def wipe(self) -> None:
+        """Remove the line."""
+        if self.is_drawn:
+            sys.stderr.write(CLEAR_LINE)
+            sys.stderr.flush()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the line off the terminal while something else is written there."""
+        self.wipe()
+        yield
+        self.draw()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw, and leave nothing behind."""
+        try:
+            yield
+        finally:
+            self.wipe()

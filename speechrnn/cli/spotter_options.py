@@ -1,0 +1,99 @@
+"""The options of every command that looks for keywords."""
+
+import argparse
+from pathlib import Path
+
+from speechrnn.cli.console import Progress
+from speechrnn.cli.model_options import number, positive_count
+from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.errors import ConfigError
+from speechrnn.runtime import ModelFile, find_model
+from speechrnn.runtime.checkpoint_cache import exported_checkpoint
+from speechrnn.runtime.keyword_spotter import SpotterOptions, default_hits
+
+
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, ``--device`` and ``--threads``."""
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="model file, checkpoint or name of a shipped model; default: an4",
+    )
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=positive_count, metavar="N", help="processor threads")
+
+
+def add_keyword_option(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add ``--keywords``."""
+    parser.add_argument(
+        "--keywords",
+        action="append",
+        required=required,
+        metavar="KEYWORDS",
+        help="keywords between commas; a file with one a line, such as 'alexa | alexsa :0.2 #0.5 @wake'; or "
+        "the .npz that enroll wrote; may be given several times",
+    )
+
+
+def add_detection_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides when a keyword is a hit."""
+    group = parser.add_argument_group("detection")
+    share = number(least=0.0, most=1.0)
+    group.add_argument(
+        "--threshold", type=share, metavar="P", help="least confidence of keywords without one of their own"
+    )
+    group.add_argument(
+        "--patience", type=positive_count, metavar="N", help="frames in a row that must reach it"
+    )
+    group.add_argument(
+        "--refractory",
+        type=number(least=0.0),
+        metavar="S",
+        help=f"rest after a hit, seconds; default: {HitOptions.refractory_s:g}",
+    )
+    group.add_argument(
+        "--chunk",
+        type=number(least=0.02),
+        default=SpotterOptions.chunk_s,
+        metavar="S",
+        help=f"how often the network runs, seconds; default: {SpotterOptions.chunk_s:g}",
+    )
+    group.add_argument(
+        "--window",
+        type=number(least=0.04),
+        default=SpotterOptions.window_s,
+        metavar="S",
+        help=f"what a classifier hears at a time, seconds; default: {SpotterOptions.window_s:g}",
+    )
+
+
+def open_model(args: argparse.Namespace) -> ModelFile:
+    """Open the model that the options name; a checkpoint takes a while the first time."""
+    with Progress("opening the model", total=1):
+        path = find_model(args.model)
+        path = exported_checkpoint(path) if path.suffix == ".ckpt" else path
+        return ModelFile(path, threads=args.threads, device=args.device)
+
+
+def read_spotter_options(args: argparse.Namespace, model: ModelFile) -> SpotterOptions:
+    """Read what ``add_detection_options`` added."""
+    usual = default_hits(model)
+    hits = HitOptions(
+        patience=usual.patience if args.patience is None else args.patience,
+        hold_s=usual.hold_s,
+        refractory_s=usual.refractory_s if args.refractory is None else args.refractory,
+        overlap=usual.overlap,
+    )
+    return SpotterOptions(threshold=args.threshold, hits=hits, chunk_s=args.chunk, window_s=args.window)
+
+
+def check_folder(path: Path | None) -> Path | None:
+    """Find out before the work whether a file can be written.
+
+    Raises:
+        ConfigError: If its folder does not exist.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError(f"{path}: cannot be written: no folder {path.parent}")
+    return path

@@ -1,0 +1,153 @@
+"""Keywords from recordings: what the model heard in a few of them becomes what is looked for; no training."""
+
+import logging
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Source, load_audio, source_name
+from speechrnn.decoding.keyword_search import SearchOptions, TemplateSearch
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import AudioError, ConfigError
+from speechrnn.new_file import new_file
+from speechrnn.runtime.emission_stream import stream_emissions
+from speechrnn.runtime.model_file import ModelFile
+
+logger = logging.getLogger("speechrnn")
+
+SUFFIX = ".npz"
+FORMAT = "speechrnn keyword 1"
+FEWEST, ENOUGH = 2, 3  # recordings
+LONGEST_S = 3.0
+ALIKE = 0.5  # confidence with which a good recording finds another one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrollment:
+    """A keyword made from recordings."""
+
+    keyword: Keyword
+    """Ready to be looked for."""
+    model_sha256: str
+    """Of the model whose answers the templates are; no other can use them."""
+    agreement: tuple[float, ...]
+    """How surely each recording is found by the others, in [0, 1]; empty where it was not measured."""
+
+
+def enroll(model: ModelFile, label: str, recordings: Sequence[Source]) -> Enrollment:
+    """Make a keyword of recordings.
+
+    Args:
+        model: A CTC model.
+        label: What a hit is called.
+        recordings: Two or more clips of nothing but the keyword; three to five are enough.
+
+    Raises:
+        ConfigError: If the model is a classifier, there are fewer than two recordings, or the label is empty.
+        AudioError: If a recording cannot be read, the model hears nothing in it, or it is too long.
+    """
+    if model.info.task != "ctc":
+        raise ConfigError(
+            f"{model.path}: a classifier knows its labels only; enroll with a model that writes text"
+        )
+    if len(recordings) < FEWEST:
+        raise ConfigError(f"keyword {label!r}: {len(recordings)} recording is too few; give 3 to 5 of them")
+    if len(recordings) < ENOUGH:
+        logger.warning("keyword %r: %d recordings are few; 3 to 5 work better", label, len(recordings))
+    templates = tuple(make_template(model, recording) for recording in recordings)
+    agreement = measure_agreement(templates)
+    for recording, confidence in zip(recordings, agreement, strict=True):
+        if confidence < ALIKE:
+            logger.warning(
+                "%s: unlike the other recordings (%.2f); is it %r?", source_name(recording), confidence, label
+            )
+    keyword = Keyword(label=label, templates=templates)
+    return Enrollment(keyword=keyword, model_sha256=model.sha256, agreement=agreement)
+
+
+def make_template(model: ModelFile, recording: Source) -> NDArray[np.float32]:
+    """Hear a recording and cut it from the first to the last token, a frame to spare at both ends."""
+    waveform, name = load_audio(recording, sample_rate=model.info.sample_rate), source_name(recording)
+    model.info.check_length(len(waveform), name)
+    log_probs = np.concatenate(list(stream_emissions(model, [waveform])))
+    heard = np.flatnonzero(log_probs.argmax(axis=1) != model.info.vocabulary.blank)
+    if not len(heard):
+        raise AudioError(f"{name}: the model hears nothing in {len(waveform) / model.info.sample_rate:.1f} s")
+    template = log_probs[max(0, heard[0] - 1) : heard[-1] + 2]
+    duration_s = len(template) * model.info.clock.frame_s
+    if duration_s > LONGEST_S:
+        raise AudioError(f"{name}: {duration_s:.1f} s of speech; a keyword takes at most {LONGEST_S:g} s")
+    return template
+
+
+def measure_agreement(templates: Sequence[NDArray[np.float32]]) -> tuple[float, ...]:
+    """Look for each recording with all the others; the confidence of each."""
+    agreement = []
+    for place, template in enumerate(templates):
+        others = [*templates[:place], *templates[place + 1 :]]
+        search = TemplateSearch([others], temperature=SearchOptions().template_temperature)
+        agreement.append(float(np.exp(search.feed(template).log_scores.max())))
+    return tuple(agreement)
+
+
+def save_enrollment(enrollment: Enrollment, path: Path, *, overwrite: bool = False) -> None:
+    """Write a keyword; the file appears only when it is whole.
+
+    Raises:
+        ConfigError: If the file exists and must not be replaced, its name does not end in .npz, or it cannot
+            be written.
+    """
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"{path}: the file of an enrolled keyword must end in {SUFFIX}")
+    keyword = enrollment.keyword
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "label": keyword.label,
+        "model_sha256": enrollment.model_sha256,
+        "boost": keyword.boost,
+        "threshold": np.nan if keyword.threshold is None else keyword.threshold,
+    }
+    values |= {f"template_{number}": template for number, template in enumerate(keyword.templates)}
+    with new_file(path, overwrite=overwrite, error=ConfigError) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **values)
+
+
+def load_enrollment(path: Path) -> Enrollment:
+    """Read what ``save_enrollment`` wrote.
+
+    Raises:
+        ConfigError: If the file cannot be read, or is none of an enrolled keyword.
+    """
+    try:
+        # Opened here: NumPy leaves a file open that turns out to be broken.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as values:
+            if str(values["format"]) != FORMAT:
+                raise ConfigError(f"{path}: is of format {values['format']}, not {FORMAT}")
+            names = [name for name in values if name.startswith("template_")]
+            templates = tuple(values[f"template_{number}"] for number in range(len(names)))
+            threshold = float(values["threshold"])
+            keyword = Keyword(
+                label=str(values["label"]),
+                templates=templates,
+                boost=float(values["boost"]),
+                threshold=None if np.isnan(threshold) else threshold,
+            )
+            return Enrollment(keyword=keyword, model_sha256=str(values["model_sha256"]), agreement=())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path}: no file of an enrolled keyword") from error
+
+
+def check_model(enrollment: Enrollment, model: ModelFile, path: Path) -> None:
+    """Refuse a keyword that was enrolled with another model, with a ``ConfigError``."""
+    if enrollment.model_sha256 != model.sha256:
+        raise ConfigError(
+            f"{path}: keyword {enrollment.keyword.label!r} was enrolled with another model than {model.path}; "
+            "enroll it again"
+        )

@@ -1,0 +1,90 @@
+"""Where keywords come from and their thresholds go: a text, a keyword file, an enrolled keyword, the model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from speechrnn.decoding.keywords import Keyword, check_labels, parse_keywords, with_thresholds
+from speechrnn.errors import ConfigError
+from speechrnn.new_file import new_file
+from speechrnn.runtime.enrollment import SUFFIX, check_model, load_enrollment, save_enrollment
+from speechrnn.runtime.model_file import ModelFile
+
+
+def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ...]:
+    """Read keywords; those without a threshold take the one that the model was calibrated to.
+
+    Args:
+        sources: Each a file of an enrolled keyword (.npz), a keyword file, or keywords between commas.
+        model: What will look for them.
+
+    Raises:
+        ConfigError: If a source is wrong or empty, labels are double, or a keyword was enrolled with another
+            model.
+    """
+    keywords = tuple(keyword for source in sources for keyword in read_source(source, model))
+    check_labels(keywords)
+    stored = model.info.decoding.keyword_thresholds
+    return tuple(
+        replace(keyword, threshold=stored.get(keyword.label)) if keyword.threshold is None else keyword
+        for keyword in keywords
+    )
+
+
+def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:
+    """Read the keywords of one source; errors as ``read_keywords``."""
+    if source.endswith(SUFFIX):
+        enrollment = load_enrollment(Path(source))
+        check_model(enrollment, model, Path(source))
+        return (enrollment.keyword,)
+    if is_file(source):
+        return parse_keywords(read_lines(Path(source)), source)
+    if Path(source).suffix == ".txt":
+        raise ConfigError(f"{source}: no such keyword file")
+    return parse_keywords(source.split(","), "keywords")
+
+
+def is_file(source: str) -> bool:
+    """Tell a file's name from keywords, which may be longer than a name can be."""
+    try:
+        return Path(source).is_file()
+    except OSError:
+        return False
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a keyword file; a ``ConfigError`` if it is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def store_thresholds(source: str, thresholds: Mapping[str, float]) -> bool:
+    """Write thresholds into the file that keywords came from.
+
+    Args:
+        source: As of ``read_keywords``.
+        thresholds: By label; those of other sources are passed over.
+
+    Returns:
+        False if the keywords are in no file.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    path = Path(source)
+    if source.endswith(SUFFIX):
+        enrollment = load_enrollment(path)
+        threshold = thresholds.get(enrollment.keyword.label, enrollment.keyword.threshold)
+        keyword = replace(enrollment.keyword, threshold=threshold)
+        save_enrollment(replace(enrollment, keyword=keyword), path, overwrite=True)
+        return True
+    if not is_file(source):
+        return False
+    lines = with_thresholds(read_lines(path), thresholds)
+    with new_file(path, overwrite=True, error=ConfigError) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return True

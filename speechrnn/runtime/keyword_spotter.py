@@ -1,0 +1,333 @@
+"""The keyword spotter: audio of any length in, hits out, with a keyword classifier or any CTC model."""
+
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Source, Waveform, load_audio
+from speechrnn.decoding.keyword_hits import Candidate, HitOptions, HitPicker
+from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions, spell
+from speechrnn.decoding.keywords import Keyword, check_labels
+from speechrnn.decoding.words import FrameClock
+from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
+from speechrnn.runtime.model_file import ModelFile
+
+logger = logging.getLogger("speechrnn")
+
+SPELLED_THRESHOLD = 0.5
+RECORDED_THRESHOLD = 0.6
+CLASSIFIER_THRESHOLD = 0.9
+SHORT = 4  # tokens: keywords of fewer are found in other words all the time
+JUMP_S = 0.1  # by which a stream's clock may be off before it has jumped
+BLOCK_S = 10.0
+DEFAULT_SEARCH = SearchOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotterOptions:
+    """How a stream is listened to."""
+
+    threshold: float | None = None
+    """Least confidence of hits of keywords that have none of their own, in [0, 1]; 0.5 for spelled keywords, 0.6
+    for recorded ones and 0.9 for a classifier's labels when not given."""
+    search: SearchOptions = DEFAULT_SEARCH
+    """With a CTC model."""
+    hits: HitOptions | None = None
+    """When a rising confidence is a hit; when not given, a classifier must be sure twice in a row."""
+    chunk_s: float = 0.2
+    """How often the network runs, seconds of audio, > 0; less is earlier, more is cheaper."""
+    window_s: float = 1.0
+    """What a classifier pools at a time, seconds, > chunk_s: as long as the clips that it was trained on."""
+    smoothing: int = 2
+    """Answers of a classifier whose probabilities are averaged, >= 1."""
+
+    def __post_init__(self) -> None:
+        """Check every range; a ``ConfigError`` names the option."""
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ConfigError(f"threshold must be in [0, 1], got {self.threshold!r}")
+        if self.smoothing < 1:
+            raise ConfigError(f"smoothing must be >= 1, got {self.smoothing!r}")
+        if not 0 < self.chunk_s < self.window_s < math.inf:
+            raise ConfigError(
+                f"chunk_s must be > 0 and window_s above it, got {self.chunk_s!r} and {self.window_s!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordHit:
+    """A keyword that was heard."""
+
+    label: str
+    start_s: float
+    """Where it begins, seconds from the start of the stream."""
+    end_s: float
+    """Where its last token is heard, seconds."""
+    confidence: float
+    """In [0, 1]."""
+    decided_s: float
+    """How much of the stream must have been heard before it was certain, seconds, at most."""
+
+
+class KeywordSpotter:
+    """One stream of audio, searched for keywords.
+
+    Attributes:
+        confidences: Of each keyword after the latest frame, (keywords,), for a level meter.
+
+    Example:
+        >>> spotter = KeywordSpotter(ModelFile("model.onnx"), [keyword])  # doctest: +SKIP
+        >>> for samples in microphone:  # doctest: +SKIP
+        ...     for hit in spotter.feed(samples):
+        ...         print(hit.label, hit.start_s, hit.confidence)
+    """
+
+    def __init__(
+        self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions = SpotterOptions()
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            model: A CTC model, or a classifier whose labels the keywords' spellings are.
+            keywords: What to look for.
+            options: How.
+
+        Raises:
+            ConfigError: If there is no keyword, two have the same label, or a classifier has no such label.
+            TextError: If a keyword has a character that a CTC model lacks.
+            ModelFileError: If the model cannot be streamed.
+        """
+        check_labels(keywords)
+        self.model, self.keywords, self.options = model, tuple(keywords), options
+        self.tracker = ScoreTracker(model, keywords, options)
+        self.thresholds = tuple(find_threshold(model, keyword, options) for keyword in keywords)
+        self.confidences = np.zeros(len(keywords))
+        self.restart()
+
+    def restart(self, at_s: float = 0.0) -> None:
+        """Begin again, with nothing heard, at a time of the stream's clock."""
+        self.origin_s = at_s
+        self.tracker.restart()
+        hits = self.options.hits or default_hits(self.model)
+        self.picker = HitPicker(self.thresholds, frame_s=self.tracker.clock.frame_s, options=hits)
+
+    @property
+    def now_s(self) -> float:
+        """How much of the stream was heard, seconds on its clock."""
+        return self.origin_s + self.tracker.num_samples / self.model.info.sample_rate
+
+    def feed(self, samples: Waveform, at_s: float | None = None) -> list[KeywordHit]:
+        """Hear more.
+
+        Args:
+            samples: (samples,) float32 in [-1, 1] at the model's rate.
+            at_s: When the first of them was, on the stream's clock; directly behind the last when not given.
+                Where the clock has jumped, either way, what was heard is finished, and the search begins anew:
+                no keyword is put together from two sides of a gap.
+
+        Raises:
+            AudioError: If samples are not finite.
+            ModelFileError: If ONNX Runtime cannot compute it, or the network answers NaN.
+        """
+        hits: list[KeywordHit] = []
+        if at_s is not None and abs(at_s - self.now_s) > JUMP_S:
+            if self.tracker.num_samples:
+                logger.warning("the clock jumped from %.2f s to %.2f s; searching anew", self.now_s, at_s)
+                hits = self.finish()
+            self.restart(at_s)
+        return hits + self._pick(self.tracker.feed(samples))
+
+    def finish(self) -> list[KeywordHit]:
+        """End the stream and return the hits that are left; feeding begins another one behind it."""
+        hits = self._pick(self.tracker.finish()) + [self._hit(found) for found in self.picker.finish()]
+        self.restart(self.now_s)
+        return hits
+
+    def _pick(self, scores: Scores) -> list[KeywordHit]:
+        """Find hits among new scores."""
+        confidences = to_confidences(scores)
+        if len(confidences):
+            self.confidences = confidences[-1]
+        return [self._hit(found) for found in self.picker.feed(confidences, scores.starts)]
+
+    def _hit(self, found: Candidate) -> KeywordHit:
+        """Tell a candidate in the user's terms."""
+        clock = self.tracker.clock
+        told_s = self.origin_s + clock.start_s(found.decided) + self.tracker.emissions.latency_s
+        return KeywordHit(
+            label=self.keywords[found.keyword].label,
+            start_s=self.origin_s + max(0.0, clock.start_s(found.start)),
+            end_s=self.origin_s + clock.end_s(found.end),
+            confidence=found.confidence,
+            decided_s=told_s,
+        )
+
+
+class ScoreTracker:
+    """The network and the search behind it: how well each keyword ends at each frame of a stream."""
+
+    def __init__(
+        self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions = SpotterOptions()
+    ) -> None:
+        """Begin a stream; arguments and errors as of ``KeywordSpotter``."""
+        self.model, self.keywords, self.options = model, tuple(keywords), options
+        self.is_classifier = model.info.task == "classification"
+        if self.is_classifier:
+            context_s = options.window_s - options.chunk_s
+            self.windows = WindowOptions(chunk_s=options.chunk_s, context_s=context_s, lookahead_s=0.0)
+            find_labels(model, keywords)
+        else:
+            self.windows = WindowOptions(chunk_s=options.chunk_s)
+            warn_of_short(model, keywords)
+        self.restart()
+        self.clock = (
+            FrameClock(self.emissions.chunk * self.emissions.frame_s)
+            if self.is_classifier
+            else model.info.clock
+        )
+
+    def restart(self) -> None:
+        """Forget all that was heard."""
+        self.emissions = EmissionStream(self.model, self.windows)
+        self.search = self._make_search()
+        self.num_samples = 0
+
+    def _make_search(self) -> "KeywordSearch | LabelScores":
+        """Make what turns log probabilities into scores."""
+        if self.is_classifier:
+            window = round(self.emissions.context / self.emissions.chunk)
+            labels = find_labels(self.model, self.keywords)
+            boosts = [keyword.boost for keyword in self.keywords]
+            return LabelScores(labels, boosts, smoothing=self.options.smoothing, window=window)
+        info = self.model.info
+        return KeywordSearch(
+            info.vocabulary, self.keywords, frame_s=info.clock.frame_s, options=self.options.search
+        )
+
+    def feed(self, samples: Waveform) -> Scores:
+        """Hear more; errors as ``KeywordSpotter.feed``."""
+        self.num_samples += len(samples)
+        return self._score(self.emissions.feed(samples))
+
+    def finish(self) -> Scores:
+        """End the stream and score what is left."""
+        return self._score(self.emissions.finish())
+
+    def _score(self, log_probs: NDArray[np.float32]) -> Scores:
+        """Score new log probabilities."""
+        if np.isnan(log_probs).any():
+            raise ModelFileError(f"{self.model.path}: the model answered NaN")
+        return self.search.feed(log_probs)
+
+
+class LabelScores:
+    """Labels of a classifier: the mean of its last few answers."""
+
+    def __init__(
+        self, labels: Sequence[int], boosts: Sequence[float], *, smoothing: int, window: int
+    ) -> None:
+        """Begin a stream; ``window`` counts the chunks that an answer looks back on."""
+        self.labels, self.boosts, self.window = list(labels), np.asarray(boosts, float), window
+        self.smoothing, self.frame = smoothing, 0
+        self.past = np.zeros((0, len(labels)))
+
+    def feed(self, log_probs: NDArray[np.float32]) -> Scores:
+        """Hear answers (chunks, labels)."""
+        new = np.exp(log_probs[:, self.labels].astype(np.float64))
+        known = np.concatenate([self.past, new])
+        ends = np.arange(len(self.past), len(known))
+        means = [known[max(0, end + 1 - self.smoothing) : end + 1].mean(axis=0) for end in ends]
+        self.past = known[max(0, len(known) - self.smoothing + 1) :]
+        frames = np.arange(self.frame, self.frame + len(new))
+        self.frame += len(new)
+        starts = np.repeat(np.maximum(0, frames - self.window)[:, None], len(self.labels), axis=1)
+        log_scores = np.log(np.maximum(np.reshape(means, new.shape), 1e-30)) + self.boosts
+        return Scores(log_scores, starts)
+
+
+def to_confidences(scores: Scores) -> NDArray[np.float64]:
+    """Turn scores into confidences in [0, 1]."""
+    return np.asarray(np.exp(np.minimum(scores.log_scores, 0.0)))
+
+
+def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) -> float:
+    """Choose the threshold of a keyword: its own, that of all, or what suits the detector."""
+    for threshold in (keyword.threshold, options.threshold):
+        if threshold is not None:
+            return threshold
+    if model.info.task == "classification":
+        return CLASSIFIER_THRESHOLD
+    return SPELLED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
+
+
+def default_hits(model: ModelFile) -> HitOptions:
+    """Say when a hit is one, if nobody else does."""
+    if model.info.task != "classification":
+        return HitOptions()
+    # Its answers are of whole windows, which overlap for any two keywords; only the label tells them apart.
+    return HitOptions(patience=2, hold_s=0.0)
+
+
+def find_labels(model: ModelFile, keywords: Sequence[Keyword]) -> list[int]:
+    """Find keywords among the labels of a classifier.
+
+    Raises:
+        ConfigError: If it has no such label, or the keyword has several spellings or templates.
+    """
+    ids = model.info.vocabulary.ids
+    found = []
+    for keyword in keywords:
+        if len(keyword.spellings) != 1:
+            raise ConfigError(
+                f"keyword {keyword.label!r}: a classifier knows one label, its own, for each keyword"
+            )
+        label = model.info.vocabulary.normalize(keyword.spellings[0])
+        if label not in ids:
+            raise ConfigError(f"{model.path}: has no label {label!r}; its labels are {', '.join(ids)}")
+        found.append(ids[label])
+    return found
+
+
+def warn_of_short(model: ModelFile, keywords: Iterable[Keyword]) -> None:
+    """Say which keywords will be heard in other words."""
+    vocabulary = model.info.vocabulary
+    for keyword in keywords:
+        for spelling in keyword.spellings:
+            if vocabulary.unit == "character" and len(spell(vocabulary, spelling)) < SHORT:
+                logger.warning(
+                    "keyword %r is very short; expect false alarms, or calibrate its threshold", spelling
+                )
+
+
+def spot(
+    model: ModelFile,
+    audio: Source,
+    keywords: Sequence[Keyword],
+    options: SpotterOptions = SpotterOptions(),
+    *,
+    sample_rate: int | None = None,
+) -> list[KeywordHit]:
+    """Find keywords in a clip of any length; ``sample_rate`` is that of an array, Hz.
+
+    Raises:
+        AudioError: If the clip cannot be read; other errors as of ``KeywordSpotter``.
+
+    Example:
+        >>> keywords = [Keyword(label="jarvis", spellings=("jarvis",))]
+        >>> spot(ModelFile("model.onnx"), "talk.wav", keywords)  # doctest: +SKIP
+    """
+    spotter = KeywordSpotter(model, keywords, options)
+    waveform = load_audio(audio, sample_rate=model.info.sample_rate, source_rate=sample_rate)
+    hits = [hit for block in blocks_of(waveform, model) for hit in spotter.feed(block)]
+    return hits + spotter.finish()
+
+
+def blocks_of(waveform: Waveform, model: ModelFile) -> Iterator[Waveform]:
+    """Cut a waveform into blocks."""
+    size = round(BLOCK_S * model.info.sample_rate)
+    for start in range(0, len(waveform), size):
+        yield waveform[start : start + size]

@@ -1,0 +1,120 @@
+"""``speechrnn spot`` and ``speechrnn enroll`` as a user types them."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_model import SAMPLE_RATE, speak, write_model
+
+from speechrnn.cli.main import main
+from speechrnn.cli.spot import Meter
+from speechrnn.decoding.keywords import Keyword
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(write_model(tmp_path / "tones.onnx"))
+
+
+def record(path: Path, text: str) -> str:
+    soundfile.write(path, speak(text), SAMPLE_RATE)
+    return str(path)
+
+
+def test_hits_are_lines_of_json(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [record(tmp_path / "1.wav", "abca"), record(tmp_path / "2.wav", "cbcb")]
+    assert main(["spot", "-m", model, "--keywords", "abca @x, bcb", *files]) == 0
+    hits = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(hit["file"], hit["label"]) for hit in hits] == [(files[0], "x"), (files[1], "bcb")]
+    assert hits[0]["start_s"] == pytest.approx(0.1, abs=0.03)
+    assert hits[0]["confidence"] > 0.9
+
+
+def test_a_file_that_cannot_be_heard_is_named_and_the_others_are_searched(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = record(tmp_path / "1.wav", "abca")
+    assert main(["spot", "-m", model, "--keywords", "abca", str(tmp_path / "no.wav"), good]) == 1
+    captured = capsys.readouterr()
+    assert "no.wav" in captured.err
+    assert json.loads(captured.out)["file"] == good
+
+
+def test_pcm_comes_on_standard_input(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = (speak("abca", sample_rate=8000) * 32767).astype("<i2")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(samples.tobytes())))
+    assert main(["spot", "-m", model, "--keywords", "abca", "--rate", "8000", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == "abca"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-", "a.wav"], ["--mic", "0", "a.wav"]])
+def test_there_is_one_kind_of_input(
+    model: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--mic" in arguments:
+        arguments = ["a.wav", "--mic"]
+    assert main(["spot", "-m", model, "--keywords", "abca", *arguments]) == 2
+    assert "name recordings, or - alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ("", "keywords: no keyword"),
+        ("abca, abca", "label 'abca' is taken"),
+        ("xyz", "has no character 'x'"),
+        ("abca #2", "threshold must be in [0, 1]"),
+    ],
+)
+def test_wrong_keywords_are_explained(
+    model: str, keywords: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["spot", "-m", model, "--keywords", keywords, record(tmp_path / "1.wav", "a")]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_enroll_then_spot(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips = [record(tmp_path / f"{i}.wav", "abc") for i in range(3)]
+    assert main(["enroll", "open sesame", "-m", model, *clips]) == 0
+    captured = capsys.readouterr()
+    assert [line.split("\t")[1] for line in captured.out.splitlines()] == clips
+    assert "kept in open_sesame.npz" in captured.err
+    assert (
+        main(["spot", "-m", model, "--keywords", "open_sesame.npz", record(tmp_path / "x.wav", "babc")]) == 0
+    )
+    assert json.loads(capsys.readouterr().out)["label"] == "open sesame"
+    assert main(["enroll", "open sesame", "-m", model, *clips]) == 1
+    assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+
+
+def test_the_meter_shows_each_keyword_and_marks_those_that_are_sure() -> None:
+    spotter = SimpleNamespace(
+        keywords=[Keyword(label=label, spellings=(label,)) for label in ("yes", "no")],
+        confidences=np.array([0.0, 1.0]),
+        thresholds=(0.5, 0.5),
+        now_s=1.25,
+    )
+    meter = Meter(spotter, is_drawn=True)  # type: ignore[arg-type]
+    assert meter.line(80) == "    1.2 s  yes    no █!"
+    assert meter.line(12) == "    1.2 s  "
+
+
+def test_the_meter_goes_to_a_terminal_only(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = (speak("abca") * 32767).astype("<i2").tobytes()
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(samples)))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=is_terminal: answer)
+        assert main(["spot", "-m", model, "--keywords", "abca", "-"]) == 0
+        assert ("\x1b[K" in capsys.readouterr().err) == is_terminal

@@ -1,0 +1,159 @@
+"""Keywords from recordings of tones, kept in files."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_model import SAMPLE_RATE, speak, write_model
+
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import AudioError, ConfigError
+from speechrnn.runtime.enrollment import enroll, load_enrollment, save_enrollment
+from speechrnn.runtime.keyword_files import read_keywords, store_thresholds
+from speechrnn.runtime.keyword_spotter import spot
+from speechrnn.runtime.model_file import ModelFile
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
+    return ModelFile(write_model(tmp_path_factory.mktemp("model") / "tones.onnx"), threads=1)
+
+
+def record(folder: Path, *texts: str) -> list[str]:
+    names = []
+    for number, text in enumerate(texts):
+        names.append(str(folder / f"{number}.wav"))
+        soundfile.write(names[-1], speak(text), SAMPLE_RATE)
+    return names
+
+
+def test_an_enrolled_keyword_is_found_and_another_is_not(model: ModelFile, tmp_path: Path) -> None:
+    keyword = enroll(model, "sesame", record(tmp_path, "abc", "abc", "abc")).keyword
+    waveform = np.concatenate([speak("bb"), speak("abc"), speak("cc")])
+    [hit] = spot(model, waveform, [keyword], sample_rate=SAMPLE_RATE)
+    assert hit.label == "sesame"
+    assert hit.start_s == pytest.approx(0.6, abs=0.05)
+    assert spot(model, speak("ccaacc"), [keyword], sample_rate=SAMPLE_RATE) == []
+
+
+def test_recordings_that_agree_say_so_and_one_that_does_not_is_named(
+    model: ModelFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        enrollment = enroll(model, "x", record(tmp_path, "abc", "abc", "abc", "bab"))
+    assert min(enrollment.agreement[:3]) > 0.9
+    assert enrollment.agreement[3] < 0.5
+    assert "3.wav: unlike the other recordings" in caplog.text
+    assert "0.wav" not in caplog.text
+
+
+def test_silence_is_refused(model: ModelFile, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    with pytest.raises(AudioError, match=r"silence.wav: the model hears nothing in 1.0 s"):
+        enroll(model, "x", [*record(tmp_path, "abc", "abc"), str(tmp_path / "silence.wav")])
+
+
+def test_too_few_and_too_long_recordings_are_refused(
+    model: ModelFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match="1 recording is too few"):
+        enroll(model, "x", record(tmp_path, "abc"))
+    with pytest.raises(AudioError, match=r"1.wav: \d.\d s of speech; a keyword takes at most 3 s"):
+        enroll(model, "x", record(tmp_path, "abc", "abc" * 7))
+    with caplog.at_level(logging.WARNING):
+        enroll(model, "x", record(tmp_path, "abc", "abc"))
+    assert "2 recordings are few" in caplog.text
+
+
+def test_a_classifier_cannot_enroll(tmp_path: Path) -> None:
+    classifier = ModelFile(write_model(tmp_path / "labels.onnx", "classification"), threads=1)
+    with pytest.raises(ConfigError, match="a classifier knows its labels only"):
+        enroll(classifier, "x", record(tmp_path, "abc", "abc"))
+
+
+def test_a_keyword_is_kept_and_read(model: ModelFile, tmp_path: Path) -> None:
+    enrollment = enroll(model, "x y", record(tmp_path, "abc", "abc", "abc"))
+    path = tmp_path / "x.npz"
+    save_enrollment(replace(enrollment, keyword=replace(enrollment.keyword, threshold=0.7)), path)
+    again = load_enrollment(path)
+    assert (again.keyword.label, again.keyword.threshold) == ("x y", 0.7)
+    assert again.model_sha256 == model.sha256
+    for ours, theirs in zip(enrollment.keyword.templates, again.keyword.templates, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ConfigError, match="exists already"):
+        save_enrollment(enrollment, path)
+    with pytest.raises(ConfigError, match=r"must end in .npz"):
+        save_enrollment(enrollment, tmp_path / "x.txt")
+
+
+def test_a_keyword_of_another_model_is_refused(model: ModelFile, tmp_path: Path) -> None:
+    save_enrollment(enroll(model, "x", record(tmp_path, "abc", "abc", "abc")), tmp_path / "x.npz")
+    other = ModelFile(write_model(tmp_path / "other.onnx", name="other"), threads=1)
+    assert other.sha256 != model.sha256
+    with pytest.raises(ConfigError, match=r"x.npz: keyword 'x' was enrolled with another model"):
+        read_keywords([str(tmp_path / "x.npz")], other)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04broken"])
+def test_a_file_that_is_none_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(ConfigError, match="no file of an enrolled keyword"):
+        load_enrollment(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", a=np.zeros(1))
+    with pytest.raises(ConfigError, match="no file of an enrolled keyword"):
+        load_enrollment(tmp_path / "y.npz")
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_enrollment(tmp_path / "z.npz")
+
+
+def test_keywords_come_from_texts_and_files_together(model: ModelFile, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("# mine\nabca | abcb @first\n")
+    save_enrollment(enroll(model, "x", record(tmp_path, "abc", "abc", "abc")), tmp_path / "x.npz")
+    sources = [str(tmp_path / "words.txt"), str(tmp_path / "x.npz"), "bacb, caab #0.4"]
+    keywords = read_keywords(sources, model)
+    assert [keyword.label for keyword in keywords] == ["first", "x", "bacb", "caab"]
+    assert keywords[3].threshold == 0.4
+    with pytest.raises(ConfigError, match="label 'bacb' names 2 keywords"):
+        read_keywords([*sources, "bacb"], model)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "keywords:1: a spelling is empty|keywords: no keyword"),
+        ("none.txt", "none.txt: no such keyword file"),
+    ],
+)
+def test_no_keywords_are_refused(model: ModelFile, source: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_keywords([source], model)
+
+
+def test_thresholds_go_where_the_keywords_came_from(model: ModelFile, tmp_path: Path) -> None:
+    words, recorded = tmp_path / "words.txt", tmp_path / "x.npz"
+    words.write_text("# mine\nabca | abcb @first\nbacb\n")
+    save_enrollment(enroll(model, "x", record(tmp_path, "abc", "abc", "abc")), recorded)
+    thresholds = {"first": 0.25, "x": 0.75}
+    assert store_thresholds(str(words), thresholds)
+    assert store_thresholds(str(recorded), thresholds)
+    assert not store_thresholds("abca, bacb", thresholds)
+    assert words.read_text() == "# mine\nabca | abcb #0.25 @first\nbacb\n"
+    assert load_enrollment(recorded).keyword.threshold == 0.75
+
+
+def test_a_file_that_is_no_text_is_refused(model: ModelFile, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"ab\xff")
+    with pytest.raises(ConfigError, match="words.txt: not UTF-8"):
+        read_keywords([str(tmp_path / "words.txt")], model)
+
+
+def test_a_keyword_s_threshold_comes_from_the_model_if_it_has_none(model: ModelFile) -> None:
+    choice = replace(model.info.decoding, keyword_thresholds={"bacb": 0.3, "caab": 0.2})
+    calibrated = ModelFile(model.path, threads=1)
+    calibrated.info = replace(model.info, decoding=choice)
+    first, second = read_keywords(["bacb, caab #0.9"], calibrated)
+    assert (first.threshold, second.threshold) == (0.3, 0.9)
+    assert isinstance(first, Keyword)
