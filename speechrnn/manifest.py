@@ -66,6 +66,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "start": ("start", "start_s", "offset"),
     "duration": ("duration", "duration_s"),
     "channel": ("channel",),
+    "snr": ("snr", "snr_db"),
 }
 SPEECH_COMMANDS_SPEAKER = re.compile(r"([^_]+)_nohash_\d+$")
 LIBRISPEECH_SPEAKER = re.compile(r"(\d+)-\d+-\d+$")
@@ -92,6 +93,8 @@ class Utterance:
     """Channel to listen to, from 0; the mean of all when not given."""
     file_duration_s: float | None = None
     """What the manifest says of the whole file's duration, seconds."""
+    snr_db: float | None = None
+    """Signal-to-noise ratio, where known."""
     place: str = ""
     """Where it was read, for messages: ``train.csv:17``."""
 
@@ -107,7 +110,7 @@ def read_manifest(
             - a folder of audio with texts beside it (``a.wav`` and ``a.txt``), with LibriSpeech's
               ``*.trans.txt``, or with one sub-folder per keyword, named after it;
             - a ``.csv`` or ``.tsv`` table with a header: ``audio,text`` and, if known, ``speaker``,
-              ``start``, ``duration``, ``id``, ``channel``, or the names that others use for them;
+              ``start``, ``duration``, ``id``, ``channel``, ``snr``, or the names that others use for them;
             - ``.jsonl`` or ``.json`` with an object per line: NeMo's ``audio_filepath``, ``text``
               and ``duration``, or Lhotse cuts.
 
@@ -440,6 +443,7 @@ def parse_record(record: Mapping[str, Any], place: str, root: Path) -> Iterator[
             start_s=0.0 if is_absent(start) else number_of(start, "start", place, name),
             duration_s=None if is_absent(duration) else number_of(duration, "duration", place, name),
             channel=channel_of(lookup(record, "channel"), place, name),
+            snr_db=ratio_of(lookup(record, "snr"), place, name),
             file_duration_s=float(duration) if is_absent(start) and not is_absent(duration) else None,
             place=place,
         )
@@ -506,6 +510,23 @@ def channel_of(value: Any, place: str, utterance: object) -> int | None:
     if str(value).isdecimal():
         return int(value)
     raise ManifestError(f"{place}: channel must be 0 or more, got {value!r} (utterance {str(utterance)!r})")
+
+
+def ratio_of(value: Any, place: str, utterance: object) -> float | None:
+    """Read a signal-to-noise ratio, dB, which may be absent.
+
+    Raises:
+        ManifestError: If it is not a finite number.
+    """
+    if is_absent(value):
+        return None
+    try:
+        ratio_db = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        ratio_db = math.nan
+    if math.isfinite(ratio_db):
+        return ratio_db
+    raise ManifestError(f"{place}: snr must be a number of dB, got {value!r} (utterance {str(utterance)!r})")
 
 
 def default_id(audio: str, start: Any) -> str:

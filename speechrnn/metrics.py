@@ -16,6 +16,7 @@ from speechrnn.errors import ConfigError
 Operation = Literal["hit", "substitution", "deletion", "insertion"]
 Pair = tuple[Operation, str | None, str | None]
 NUM_RESAMPLES = 2_000
+MOST_DRAWN = 500_000  # utterances at a time
 MARKS = {"hit": "", "substitution": "S", "deletion": "D", "insertion": "I"}
 
 
@@ -184,13 +185,93 @@ def bootstrap_interval(
     if num_resamples < 1:
         raise ConfigError(f"num_resamples must be >= 1, got {num_resamples}")
     counts = np.stack([above, below], axis=-1)
+    sums = resample_sums(counts, groups=groups, num_resamples=num_resamples, seed=seed)
+    low, high = np.quantile(divide(sums[:, 0], sums[:, 1]), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level)
+
+
+def resample_sums(
+    counts: NDArray[np.float64],
+    *,
+    groups: Sequence[str] | None = None,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Add up counts (n, k) over draws with replacement of n utterances, or of as many groups as there are.
+
+    Returns:
+        (num_resamples, k) sums, the same for the same seed.
+    """
     if groups is not None:
         counts = sum_groups(counts, groups)
     generator, n = np.random.default_rng(seed), len(counts)
-    sums = np.array([counts[generator.integers(n, size=n)].sum(axis=0) for _ in range(num_resamples)])
-    rates = np.divide(sums[:, 0], sums[:, 1], out=sums[:, 0].copy(), where=sums[:, 1] > 0)
-    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level)
+    most = max(1, MOST_DRAWN // n)
+    sizes = (min(most, num_resamples - done) for done in range(0, num_resamples, most))
+    return np.concatenate([counts[generator.integers(n, size=(size, n))].sum(axis=1) for size in sizes])
+
+
+def divide(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide sums of errors by sums of lengths; errors themselves where there is no length."""
+    return np.divide(above, below, out=above.copy(), where=below > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """How much a rate differs between two systems that were measured on the same utterances."""
+
+    value: float
+    """Second rate minus first."""
+    interval: Interval
+    p_value: float
+    """How often chance alone makes such a difference, if there is none; two-sided, in (0, 1]."""
+
+
+def paired_bootstrap(
+    errors: ArrayLike,
+    other_errors: ArrayLike,
+    totals: ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    level: float = 0.95,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """Test whether two systems differ, by drawing utterances with the answers of both (Bisani and Ney, 2004).
+
+    The p-value is twice the share of draws in which the difference is zero or has the other sign, draws
+    counted with one added to them so that it is never 0 (Davison and Hinkley, 1997, 4.2.1).
+
+    Args:
+        errors: (n,) counts above the line of the first system.
+        other_errors: (n,) of the second.
+        totals: (n,) counts below it, the same for both.
+        groups: Speaker of each utterance; speakers are then drawn.
+        level: Share of draws that the interval holds, in (0, 1).
+        num_resamples: Draws.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: If the three do not pair, or there is nothing.
+
+    Example:
+        >>> paired_bootstrap([1] * 8, [0] * 8, [2] * 8).value
+        -0.5
+    """
+    first, second, below = (np.asarray(x, dtype=float) for x in (errors, other_errors, totals))
+    if first.ndim != 1 or not first.shape == second.shape == below.shape or not len(first):
+        shapes = f"{first.shape}, {second.shape} and {below.shape}"
+        raise ConfigError(f"errors, other_errors and totals must be (n,) with n > 0, got {shapes}")
+    counts = np.stack([second - first, below], axis=-1)
+    sums = resample_sums(counts, groups=groups, num_resamples=num_resamples, seed=seed)
+    draws = divide(sums[:, 0], sums[:, 1])
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    fewer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    total = counts.sum(axis=0, keepdims=True)
+    return PairedDifference(
+        value=float(divide(total[:, 0], total[:, 1])[0]),
+        interval=Interval(float(low), float(high), level),
+        p_value=min(1.0, 2 * (fewer + 1) / (num_resamples + 1)),
+    )
 
 
 def bound_without_errors(num_trials: int, level: float = 0.95) -> float:
@@ -214,11 +295,11 @@ def bound_without_errors(num_trials: int, level: float = 0.95) -> float:
 
 
 def sum_groups(counts: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
-    """Add up (n, 2) counts by group."""
+    """Add up (n, k) counts by group."""
     if len(groups) != len(counts):
         raise ConfigError(f"groups must name {len(counts)} utterances, got {len(groups)}")
     numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    sums = np.zeros((len(numbers), 2))
+    sums = np.zeros((len(numbers), counts.shape[1]))
     np.add.at(sums, [numbers[name] for name in groups], counts)
     return sums
 

@@ -502,14 +502,18 @@ def test_evaluate_writes_everything_as_json(
     assert results["interval"] == {"level": 0.95, "resampled": "speakers", "num_speakers": 2}
 
 
-def test_evaluate_reports_first_and_then_fails_if_the_output_cannot_be_written(
+def test_evaluate_replaces_an_output_only_if_told(
     model: str, manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "results.json").mkdir()
-    assert main(["evaluate", manifest, "-m", model, "-o", str(tmp_path / "results.json")]) == 1
+    output = tmp_path / "results.json"
+    output.write_text("mine")
+    assert main(["evaluate", manifest, "-m", model, "-o", str(output)]) == 1
     captured = capsys.readouterr()
-    assert "WER" in captured.out
-    assert "results.json: cannot be written" in captured.err
+    assert captured.out == ""
+    assert "results.json: exists already; --overwrite replaces it" in captured.err
+    assert output.read_text() == "mine"
+    assert main(["evaluate", manifest, "-m", model, "-o", str(output), "--overwrite"]) == 0
+    assert json.loads(output.read_text())["num_utterances"] == 3
 
 
 def test_evaluate_refuses_an_output_in_no_folder_before_it_starts(
@@ -520,6 +524,41 @@ def test_evaluate_refuses_an_output_in_no_folder_before_it_starts(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"{output}: cannot be written: no folder {output.parent}" in captured.err
+
+
+def test_evaluate_compares_with_another_model_and_with_results(
+    model: str, manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "results.json"
+    assert main(["evaluate", manifest, "-m", model, "--compare", model, "-o", str(output)]) == 0
+    with_model = capsys.readouterr().out
+    assert "on 3 utterances: 0 better, 0 worse" in with_model
+    assert "WER  25.00 to 25.00 %  +0.00 [+0.00, +0.00]  p = 1.0000, may be chance" in with_model
+    assert json.loads(output.read_text())["comparison"]["num_utterances"] == 3
+    assert main(["evaluate", manifest, "-m", model, "--compare", str(output)]) == 0
+    assert capsys.readouterr().out == with_model
+    assert main(["compare", str(output), str(output)]) == 0
+    assert capsys.readouterr().out.strip() in with_model
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[]", "not the results of `speechrnn evaluate --output`: TypeError"),
+        ("{", "not the results of `speechrnn evaluate --output`: JSONDecodeError"),
+        ("{}", "not the results of `speechrnn evaluate --output`: KeyError: 'format_version'"),
+        ('{"format_version": 7}', "results of format 7, this speechrnn reads 1"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_compare_refuses_what_is_no_file_of_results(
+    text: str | None, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "results.json"
+    if text is not None:
+        path.write_text(text)
+    assert main(["compare", str(path), str(path)]) == 1
+    assert f"{path}: {wanted}" in capsys.readouterr().err
 
 
 def test_evaluate_names_a_broken_clip_and_measures_the_rest(

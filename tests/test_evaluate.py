@@ -17,7 +17,7 @@ from speechrnn.evaluation import Evaluation, UtteranceResult, evaluate, render_l
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.evaluation.report import fold, transcript_rows
 from speechrnn.manifest import Utterance
-from speechrnn.metrics import ErrorCounts, Interval, character_errors, word_errors
+from speechrnn.metrics import ErrorCounts, Interval, align, character_errors, word_errors
 from speechrnn.runtime import Transcriber
 
 
@@ -222,6 +222,7 @@ def result_of(reference: str, hypothesis: str, name: str = "clip") -> UtteranceR
         duration_s=1.0,
         words=word_errors(reference, hypothesis),
         characters=character_errors(reference, hypothesis),
+        alignment=align(reference.split(), hypothesis.split()),
     )
 
 
@@ -326,3 +327,21 @@ def test_the_summary_of_no_errors_says_what_a_bootstrap_cannot(tones: Transcribe
 def test_an_interval_has_the_level_it_was_asked_for(tones: Transcriber, tmp_path: Path) -> None:
     interval = evaluate(tones, [say(tmp_path, "a")]).measures[0].interval
     assert interval == Interval(0.0, 0.0, 0.95)
+
+
+def test_a_ratio_of_the_manifest_goes_before_an_estimate(tones: Transcriber, tmp_path: Path) -> None:
+    utterances = [say(tmp_path, "ab", snr_db=12.0), say(tmp_path, "c")]
+    known, estimated = evaluate(tones, utterances).utterances
+    assert (known.snr_db, known.is_snr_estimated) == (12.0, False)
+    assert (estimated.snr_db, estimated.is_snr_estimated) == (60.0, True)
+
+
+def test_the_worst_are_looked_at_closely_and_the_right_ones_not(tones: Transcriber, tmp_path: Path) -> None:
+    utterances = [say(tmp_path, "a"), say(tmp_path, "b", "c c"), say(tmp_path, "c", "a")]
+    close_ups = evaluate(tones, utterances, num_close_ups=5).close_ups
+    assert [close_up.id for close_up in close_ups] == ["b=c c", "c=a"]
+    (first, _) = close_ups
+    assert (first.text, first.tokens) == ("b", ("", "a", "b", "c", " "))
+    assert len(first.waveform) == round(first.duration_s * first.sample_rate)
+    assert first.log_probs.shape[1] == 5
+    assert [close_up.id for close_up in evaluate(tones, utterances, num_close_ups=1).close_ups] == ["b=c c"]

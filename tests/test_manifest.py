@@ -557,3 +557,12 @@ def test_what_is_written_to_a_manifest_is_read_from_it(
         touch(Path(folder) / "a.wav")
         utterances = read_manifest(write_lines(Path(folder) / "x.jsonl", *records))
     assert [(u.text, u.duration_s) for u in utterances] == [(t.strip(), d) for t, d in rows]
+
+
+def test_a_signal_to_noise_ratio_may_be_known(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "m.tsv").write_text("id\taudio\ttext\tsnr_db\n1\ta.wav\tx\t-2.5\n2\ta.wav\tx\t\n")
+    assert [utterance.snr_db for utterance in read_manifest(tmp_path / "m.tsv")] == [-2.5, None]
+    (tmp_path / "m.tsv").write_text("audio\ttext\tsnr\na.wav\tx\tloud\n")
+    with pytest.raises(ManifestError, match=r"m\.tsv:2: snr must be a number of dB, got 'loud'"):
+        read_manifest(tmp_path / "m.tsv")

@@ -1,19 +1,19 @@
 """``speechrnn evaluate``: reference beside hypothesis, then the error rates with their intervals."""
 
 import argparse
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
 from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
 from speechrnn.errors import SpeechRNNError
-from speechrnn.evaluation import evaluate, render_listing, render_summary
-from speechrnn.evaluation.report import MOST_UTTERANCES
-from speechrnn.manifest import read_manifest
-from speechrnn.new_file import new_file
+from speechrnn.evaluation import compare_runs, evaluate, read_results, render_listing, render_summary
+from speechrnn.evaluation.report import MOST_UTTERANCES, render_comparison
+from speechrnn.evaluation.results import Evaluation, write_json
+from speechrnn.manifest import Utterance, read_manifest
+from speechrnn.new_file import refuse_existing
+from speechrnn.runtime import Transcriber
 
 WIDEST = 120
 
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write everything as JSON, too")
     parser.add_argument(
+        "--compare",
+        metavar="OTHER",
+        help="test whether the model differs from another one, or from a run's results (.json)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument(
         "--all",
         action="store_true",
         help=f"show every utterance; default: the {MOST_UTTERANCES} worst if there are more",
@@ -37,28 +43,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
-    if args.output is not None and not args.output.parent.is_dir():
-        raise SpeechRNNError(f"{args.output}: cannot be written: no folder {args.output.parent}")
+    if args.output is not None:
+        check_output(args.output, overwrite=args.overwrite)
+    is_file = args.compare is not None and args.compare.endswith(".json")
+    baseline = read_results(Path(args.compare)) if is_file else None
     utterances = read_manifest(args.manifest)
-    transcriber = open_transcriber(args, read_decoding_options(args))
+    evaluation = measure(open_transcriber(args, read_decoding_options(args)), utterances)
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    put(render_listing(evaluation, most=None if args.all else MOST_UTTERANCES, width=width))
+    put(f"\n{render_summary(evaluation)}")
+    values = {"manifest": str(args.manifest), **evaluation.to_dict()}
+    if args.compare is not None:
+        comparison = compare_runs(evaluation, baseline or measure_other(args, utterances))
+        put(f"\n{render_comparison(comparison)}")
+        values |= {"comparison": comparison.to_dict()}
+    if args.output is not None:
+        write_json(values, args.output, overwrite=args.overwrite)
+    return 1 if evaluation.failures else 0
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Find out before the work whether a file can be written after it.
+
+    Raises:
+        SpeechRNNError: If it cannot.
+    """
+    if not path.parent.is_dir():
+        raise SpeechRNNError(f"{path}: cannot be written: no folder {path.parent}")
+    refuse_existing(path, overwrite=overwrite, error=SpeechRNNError)
+
+
+def measure(transcriber: Transcriber, utterances: list[Utterance]) -> Evaluation:
+    """Run a model over a manifest, and say what cannot be used."""
     say(introduce(transcriber))
     with Progress("evaluating", total=len(utterances)) as progress:
         evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)
     for failure in evaluation.failures:
         say(f"speechrnn: error: {failure.reason} (utterance {failure.id!r})")
-    width = min(shutil.get_terminal_size().columns, WIDEST)
-    put(render_listing(evaluation, most=None if args.all else MOST_UTTERANCES, width=width))
-    put(f"\n{render_summary(evaluation)}")
-    if args.output is not None:
-        write_json({"manifest": str(args.manifest), **evaluation.to_dict()}, args.output)
-    return 1 if evaluation.failures else 0
+    return evaluation
 
 
-def write_json(values: dict[str, Any], path: Path) -> None:
-    """Write JSON; the file appears only when it is whole.
-
-    Raises:
-        SpeechRNNError: If it cannot be written.
-    """
-    with new_file(path, overwrite=True, error=SpeechRNNError) as partial:
-        partial.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+def measure_other(args: argparse.Namespace, utterances: list[Utterance]) -> Evaluation:
+    """Run the model to compare with, decoded in the same way."""
+    options = argparse.Namespace(**{**vars(args), "model": args.compare})
+    return measure(open_transcriber(options, read_decoding_options(args)), utterances)

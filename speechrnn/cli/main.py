@@ -48,6 +48,7 @@ class Command(NamedTuple):
 USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
+    "compare": Command("compare", "tell whether two evaluations differ by more than chance"),
     "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
     "spot": Command("spot", "find keywords in recordings, a microphone or a stream"),
     "enroll": Command("enroll", "make a keyword of a few recordings of it"),

@@ -1,9 +1,10 @@
 """Run a model over a manifest and count its errors."""
 
 import functools
-import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,143 +14,31 @@ from numpy.typing import NDArray
 from speechrnn.audio import Waveform, load_audio
 from speechrnn.decoding import SpokenWord
 from speechrnn.errors import AudioError, ManifestError, SpeechRNNError
-from speechrnn.evaluation.calibration import Calibration, measure_calibration
+from speechrnn.evaluation.breakdown import break_down, count_frequent_errors, measure_all, speakers_of
+from speechrnn.evaluation.calibration import measure_calibration
+from speechrnn.evaluation.close_up import look_closely
+from speechrnn.evaluation.results import Evaluation, Failure, JudgedWord, UtteranceResult
+from speechrnn.evaluation.signal_to_noise import estimate_snr_db
 from speechrnn.manifest import Utterance
 from speechrnn.metrics import (
-    ClassificationCounts,
+    NUM_RESAMPLES,
     ErrorCounts,
-    Interval,
     accuracy_table,
     align,
-    bootstrap_interval,
     character_errors,
     word_errors,
 )
 from speechrnn.runtime import Transcriber, Transcription
+from speechrnn.runtime.provenance import describe_decoder, describe_model
 
-LEVEL = 0.95
 ROUNDING_S = 0.01  # manifests round durations
-
-
-@dataclass(frozen=True, kw_only=True)
-class UtteranceResult:
-    """One utterance: what was said, what the model heard, and how far apart they are."""
-
-    id: str
-    audio: str
-    speaker: str | None
-    reference: str
-    """The transcript after the model's own normalisation."""
-    hypothesis: str
-    confidence: float
-    """In [0, 1]."""
-    duration_s: float
-    words: ErrorCounts
-    """Errors of a transcript in words; of a label, one word whatever it is."""
-    characters: ErrorCounts
-    spoken: tuple["JudgedWord", ...] = ()
-    """The hypothesis word by word."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgedWord:
-    """A word, or the label of a clip, that the model answered."""
-
-    text: str
-    start_s: float
-    end_s: float
-    confidence: float
-    """In [0, 1]."""
-    is_right: bool
-    """Whether the reference has it there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An utterance that could not be transcribed, and is part of no measure."""
-
-    id: str
-    audio: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A ratio of counts over the whole manifest, with its bootstrap interval."""
-
-    name: str
-    """``WER``, ``CER`` or ``accuracy``."""
-    value: float
-    """``numerator / denominator``, a share of 1."""
-    numerator: int
-    denominator: int
-    interval: Interval
-    """In which the value would lie in ``LEVEL`` of all draws of such test sets."""
-    counts: ErrorCounts | None = None
-    """Substitutions, deletions and insertions of an error rate."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """All that a report needs."""
-
-    model: str
-    model_sha256: str
-    task: str
-    utterances: tuple[UtteranceResult, ...]
-    """In the manifest's order."""
-    failures: tuple[Failure, ...]
-    measures: tuple[Measure, ...]
-    """WER and CER of transcripts, accuracy of labels."""
-    num_speakers: int | None
-    """How many speakers the intervals resample; None if they resample utterances."""
-    calibration: Calibration | None = None
-    """How far the confidences of words or labels can be trusted; None if the model answered nothing."""
-    table: ClassificationCounts | None = None
-    """Per-class results of labels."""
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds of audio that were evaluated."""
-        return sum(result.duration_s for result in self.utterances)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            "model": {"name": self.model, "sha256": self.model_sha256, "task": self.task},
-            "num_utterances": len(self.utterances),
-            "num_failures": len(self.failures),
-            "duration_s": round(self.duration_s, 3),
-            "interval": {
-                "level": LEVEL,
-                "resampled": "utterances" if self.num_speakers is None else "speakers",
-                "num_speakers": self.num_speakers,
-            },
-            "measures": {measure.name: asdict(measure) for measure in self.measures},
-            "calibration": None if self.calibration is None else plain(self.calibration),
-            "classes": None if self.table is None else table_to_dict(self.table),
-            "utterances": [plain(result) for result in self.utterances],
-            "failures": [asdict(failure) for failure in self.failures],
-        }
-
-
-def plain(result: Any) -> dict[str, Any]:
-    """Return a dataclass as JSON will have it, with lists for tuples."""
-    return asdict(
-        result, dict_factory=lambda items: {k: list(v) if isinstance(v, tuple) else v for k, v in items}
-    )
-
-
-def table_to_dict(table: ClassificationCounts) -> dict[str, Any]:
-    """Return a per-class table as plain data: rows, and the confusion matrix with references in rows."""
-    rows = [{**asdict(row), "precision": row.precision, "recall": row.recall} for row in table.classes]
-    return {"rows": rows, "labels": list(table.labels), "confusion": table.confusion.tolist()}
 
 
 def evaluate(
     transcriber: Transcriber,
     utterances: Sequence[Utterance],
     *,
+    num_close_ups: int = 0,
     on_utterance: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Transcribe utterances and compare with their references.
@@ -159,31 +48,73 @@ def evaluate(
     Args:
         transcriber: The model.
         utterances: What to evaluate, as ``read_manifest`` returns it.
+        num_close_ups: Of how many of the worst utterances to keep what the model heard.
         on_utterance: Called after each utterance, for progress.
 
     Raises:
         ManifestError: If not one utterance could be evaluated, the first one's trouble named.
     """
+    start, sample_rate = time.perf_counter(), transcriber.info.sample_rate
     results: list[UtteranceResult] = []
     failures: list[Failure] = []
-    sources = sources_of(utterances, transcriber.info.sample_rate)
-    answers = transcriber.transcribe_each(sources, transcriber.info.sample_rate)
+    ratios: dict[str, float | None] = {}
+    sources = sources_of(utterances, sample_rate, on_waveform=partial(note_ratio, ratios, sample_rate))
+    answers = transcriber.transcribe_each(sources, sample_rate)
     for utterance, answer in zip(utterances, answers, strict=True):
         if isinstance(answer, SpeechRNNError):
             failures.append(fail(utterance, answer))
         else:
-            results.append(compare(utterance, answer, transcriber))
+            results.append(compare(utterance, answer, transcriber, snr_db=ratios.get(utterance.id)))
         on_utterance()
     if not results:
         reason = f"; the first: {failures[0].reason}" if failures else ""
         raise ManifestError(f"none of {len(utterances)} utterances could be evaluated{reason}")
-    return summarize(transcriber, results, failures)
+    settings = describe(transcriber, elapsed_s=time.perf_counter() - start)
+    worst = {result.id for result in worst_first(results)[:num_close_ups] if result.words.errors}
+    shown = [utterance for utterance in utterances if utterance.id in worst]
+    return summarize(transcriber, results, failures, settings=settings, shown=shown)
 
 
-def sources_of(utterances: Iterable[Utterance], sample_rate: int) -> Iterator[Callable[[], Waveform]]:
-    """Make what a transcriber reads, an utterance at its turn."""
+def note_ratio(ratios: dict[str, float | None], sample_rate: int, name: str, waveform: Waveform) -> None:
+    """Estimate the signal-to-noise ratio of an utterance while its waveform is there."""
+    ratios[name] = estimate_snr_db(waveform, sample_rate)
+
+
+def worst_first(results: Sequence[UtteranceResult]) -> list[UtteranceResult]:
+    """Order by errors, then rate, then confidence: of labels, the surest mistakes come first."""
+    return sorted(results, key=lambda u: (u.words.errors, u.words.rate, u.confidence), reverse=True)
+
+
+def describe(transcriber: Transcriber, *, elapsed_s: float) -> dict[str, Any]:
+    """Tell, as plain data, of what the results depend on."""
+    vocabulary = transcriber.info.vocabulary
+    return {
+        "model": describe_model(transcriber),
+        "hears": transcriber.info.hears,
+        "decoder": describe_decoder(transcriber.interpreter),
+        "normalization": list(vocabulary.normalization),
+        "num_resamples": NUM_RESAMPLES,
+        "seed": 0,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "elapsed_s": round(elapsed_s, 3),
+    }
+
+
+def sources_of(
+    utterances: Iterable[Utterance],
+    sample_rate: int,
+    *,
+    on_waveform: Callable[[str, Waveform], None] = lambda name, waveform: None,
+) -> Iterator[Callable[[], Waveform]]:
+    """Make what a transcriber reads, an utterance at its turn; ``on_waveform`` is told of each."""
     load = functools.lru_cache(maxsize=1)(load_audio)  # neighbours are often parts of one recording
-    return (partial(load_utterance, utterance, sample_rate, load=load) for utterance in utterances)
+
+    def load_and_tell(utterance: Utterance) -> Waveform:
+        waveform = load_utterance(utterance, sample_rate, load=load)
+        on_waveform(utterance.id, waveform)
+        return waveform
+
+    return (partial(load_and_tell, utterance) for utterance in utterances)
 
 
 def fail(utterance: Utterance, error: SpeechRNNError) -> Failure:
@@ -221,14 +152,22 @@ def load_utterance(
     return waveform[round(utterance.start_s * sample_rate) : round(end_s * sample_rate)]
 
 
-def compare(utterance: Utterance, answer: Transcription, transcriber: Transcriber) -> UtteranceResult:
-    """Count the errors of one answer against the reference, normalised as the model's transcripts were."""
+def compare(
+    utterance: Utterance, answer: Transcription, transcriber: Transcriber, *, snr_db: float | None = None
+) -> UtteranceResult:
+    """Count the errors of one answer against the reference, normalised as the model's transcripts were.
+
+    ``snr_db`` is what was estimated; what the manifest says goes before it.
+    """
     info = transcriber.info
     reference, hypothesis = info.vocabulary.normalize(utterance.text), answer.text
     if info.task == "classification":
+        alignment = align([reference], [hypothesis])
         words = ErrorCounts(hits=1) if reference == hypothesis else ErrorCounts(substitutions=1)
     else:
+        alignment = align(reference.split(), hypothesis.split())
         words = word_errors(reference, hypothesis)
+    is_known = utterance.snr_db is not None
     return UtteranceResult(
         id=utterance.id,
         audio=str(utterance.audio),
@@ -240,6 +179,9 @@ def compare(utterance: Utterance, answer: Transcription, transcriber: Transcribe
         words=words,
         characters=character_errors(reference, hypothesis),
         spoken=tuple(judge(reference, answer)),
+        alignment=alignment,
+        snr_db=utterance.snr_db if is_known else snr_db,
+        is_snr_estimated=not is_known and snr_db is not None,
     )
 
 
@@ -257,61 +199,33 @@ def judge(reference: str, answer: Transcription) -> Iterator[JudgedWord]:
 
 
 def summarize(
-    transcriber: Transcriber, results: Sequence[UtteranceResult], failures: Sequence[Failure]
+    transcriber: Transcriber,
+    results: Sequence[UtteranceResult],
+    failures: Sequence[Failure],
+    *,
+    settings: Mapping[str, Any],
+    shown: Sequence[Utterance],
 ) -> Evaluation:
-    """Add the utterances up."""
+    """Add the utterances up, and look closely at those that shall be shown."""
+    task, sample_rate = transcriber.info.task, transcriber.info.sample_rate
     speakers = speakers_of(results)
     spoken = [word for result in results for word in result.spoken]
-    words = [result.words for result in results]
-    table = None
-    if transcriber.info.task == "classification":
-        measures = [accuracy(words, speakers)]
-        table = accuracy_table([r.reference for r in results], [r.hypothesis for r in results])
-    else:
-        characters = [result.characters for result in results]
-        measures = [error_rate("WER", words, speakers), error_rate("CER", characters, speakers)]
     return Evaluation(
         model=transcriber.name,
         model_sha256=transcriber.model.sha256,
-        task=transcriber.info.task,
+        task=task,
         utterances=tuple(results),
         failures=tuple(failures),
-        measures=tuple(measures),
+        measures=measure_all(results, task),
         num_speakers=None if speakers is None else len(set(speakers)),
         calibration=measure_calibration([w.confidence for w in spoken], [w.is_right for w in spoken])
         if spoken
         else None,
-        table=table,
-    )
-
-
-def speakers_of(results: Sequence[UtteranceResult]) -> list[str] | None:
-    """List the speaker of each utterance; None unless all are known and they are several."""
-    speakers = [result.speaker for result in results if result.speaker is not None]
-    return speakers if len(speakers) == len(results) and len(set(speakers)) > 1 else None
-
-
-def error_rate(name: str, counts: Sequence[ErrorCounts], groups: Sequence[str] | None) -> Measure:
-    """Sum errors over all utterances and divide by the sum of reference lengths."""
-    total = functools.reduce(operator.add, counts)
-    errors, lengths = [c.errors for c in counts], [c.reference_length for c in counts]
-    return Measure(
-        name=name,
-        value=total.rate,
-        numerator=total.errors,
-        denominator=total.reference_length,
-        interval=bootstrap_interval(errors, lengths, groups=groups, level=LEVEL),
-        counts=total,
-    )
-
-
-def accuracy(counts: Sequence[ErrorCounts], groups: Sequence[str] | None) -> Measure:
-    """Divide right answers by all."""
-    right = [c.hits for c in counts]
-    return Measure(
-        name="accuracy",
-        value=sum(right) / len(right),
-        numerator=sum(right),
-        denominator=len(right),
-        interval=bootstrap_interval(right, [1] * len(right), groups=groups, level=LEVEL),
+        table=accuracy_table([r.reference for r in results], [r.hypothesis for r in results])
+        if task == "classification"
+        else None,
+        breakdowns=break_down(results, task),
+        frequent_errors=count_frequent_errors(results),
+        settings=settings,
+        close_ups=tuple(look_closely(transcriber, load_utterance(u, sample_rate), u.id) for u in shown),
     )

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from speechrnn.evaluation.calibration import Calibration
-from speechrnn.evaluation.evaluate import LEVEL, Evaluation, Measure, UtteranceResult
-from speechrnn.metrics import MARKS, ClassificationCounts, align, bound_without_errors
+from speechrnn.evaluation.comparison import Comparison, Difference
+from speechrnn.evaluation.evaluate import worst_first
+from speechrnn.evaluation.results import LEVEL, Evaluation, Measure, UtteranceResult
+from speechrnn.metrics import MARKS, ClassificationCounts, bound_without_errors
 
 WIDTH = 80
 MOST_UTTERANCES = 20
@@ -38,10 +40,7 @@ def choose(evaluation: Evaluation, most: int | None) -> Sequence[UtteranceResult
     """Choose what to show: everything in its order, or the worst first (of labels, the surest mistakes)."""
     if most is None or len(evaluation.utterances) <= most:
         return evaluation.utterances
-    wrong = sorted(
-        evaluation.utterances, key=lambda u: (u.words.errors, u.words.rate, u.confidence), reverse=True
-    )
-    return wrong[:most]
+    return worst_first(evaluation.utterances)[:most]
 
 
 def transcript_rows(utterance: UtteranceResult, width: int) -> Iterator[str]:
@@ -64,8 +63,7 @@ def count(number: int, noun: str) -> str:
 def word_cells(utterance: UtteranceResult) -> list[tuple[str, str, str]]:
     """Align the words: reference, hypothesis and mark, padded to the same width."""
     cells = []
-    pairs = align(utterance.reference.split(), utterance.hypothesis.split())
-    for operation, reference, hypothesis in pairs:
+    for operation, reference, hypothesis in utterance.alignment:
         width = max(len(reference or ""), len(hypothesis or ""))
         words = (reference or "*" * width, hypothesis or "*" * width, MARKS[operation])
         cells.append((words[0].ljust(width), words[1].ljust(width), words[2].ljust(width)))
@@ -152,3 +150,30 @@ def calibration_row(calibration: Calibration, unit: str) -> str:
     """Write the calibration error."""
     error = f"ECE  {100 * calibration.error:.2f} %"
     return f"{error}  expected calibration error of the confidences of {calibration.count} {unit}"
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Write what a comparison found, a line for each measure."""
+    drawn = (
+        count(comparison.num_utterances, "utterance")
+        if comparison.num_speakers is None
+        else f"{comparison.num_speakers} speakers"
+    )
+    lines = [
+        f"{comparison.model} beside {comparison.baseline} on {count(comparison.num_utterances, 'utterance')}: "
+        f"{comparison.num_better} better, {comparison.num_worse} worse"
+    ]
+    if comparison.num_unpaired:
+        lines.append(f"{count(comparison.num_unpaired, 'utterance')} left out, which only one of them has")
+    lines += [difference_row(difference) for difference in comparison.differences]
+    lines.append(f"[ ] {100 * LEVEL:.0f} % matched-pairs bootstrap over {drawn}; p two-sided")
+    return "\n".join(lines)
+
+
+def difference_row(found: Difference) -> str:
+    """Write one measure of two runs."""
+    values = f"{100 * found.baseline.value:.2f} to {100 * found.measure.value:.2f} %"
+    low, high = 100 * found.difference.interval.low, 100 * found.difference.interval.high
+    verdict = "significant" if found.is_significant else "may be chance"
+    change = f"{100 * found.difference.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"{found.name}  {values}  {change}  p = {found.difference.p_value:.4f}, {verdict}"
