@@ -122,6 +122,29 @@ class BlockConverter:
         return np.clip(waveform, -1, 1)
 
 
+class PcmConverter:
+    """Bring raw PCM, in pieces of any number of bytes, to one channel at the rate that is wanted."""
+
+    def __init__(self, name: str, pcm: PcmFormat, *, sample_rate: int, channel: Channel = "mean") -> None:
+        """Begin a stream; arguments as ``read_pcm``."""
+        self.name, self.pcm = name, pcm
+        self._blocks = BlockConverter(name, pcm.sample_rate, sample_rate=sample_rate, channel=channel)
+        self._rest = b""
+
+    def convert(self, data: bytes) -> Waveform:
+        """Convert bytes; the answer (samples,) may lag behind them. Errors as ``read_pcm``."""
+        data = self._rest + data
+        end = len(data) - len(data) % self.pcm.frame_bytes
+        self._rest = data[end:]
+        return self._blocks.convert(self.pcm.decode(data[:end]))
+
+    def flush(self) -> Waveform:
+        """End the stream and return what was held back (samples,)."""
+        if self._rest:
+            logger.warning("%s: ends within a sample; %d bytes are left over", self.name, len(self._rest))
+        return self._blocks.flush()
+
+
 def read_pcm(
     stream: BinaryIO,
     pcm: PcmFormat,
@@ -140,34 +163,21 @@ def read_pcm(
         name: Of the stream, for messages.
 
     Yields:
-        Blocks (samples,) of at most ``BLOCK_S`` seconds, none of them empty.
+        Blocks (samples,) of about ``BLOCK_S`` seconds at most, none of them empty.
 
     Raises:
         AudioError: If samples are no numbers or far outside [-1, 1], or there is no such channel.
     """
-    converter = BlockConverter(name, pcm.sample_rate, sample_rate=sample_rate, channel=channel)
-    for data in whole_frames(stream, pcm, name):
-        block = converter.convert(pcm.decode(data))
+    read = getattr(stream, "read1", stream.read)  # read would wait until it has all that it may return
+    most = max(1, round(BLOCK_S * pcm.sample_rate)) * pcm.frame_bytes
+    converter = PcmConverter(name, pcm, sample_rate=sample_rate, channel=channel)
+    while data := read(most):
+        block = converter.convert(data)
         if len(block):
             yield block
     block = converter.flush()
     if len(block):
         yield block
-
-
-def whole_frames(stream: BinaryIO, pcm: PcmFormat, name: str) -> Iterator[bytes]:
-    """Read bytes as they come, cut where frames end."""
-    read = getattr(stream, "read1", stream.read)  # read would wait until it has all that it may return
-    most = max(1, round(BLOCK_S * pcm.sample_rate)) * pcm.frame_bytes
-    rest = b""
-    while data := read(most - len(rest)):
-        data = rest + data
-        end = len(data) - len(data) % pcm.frame_bytes
-        rest = data[end:]
-        if end:
-            yield data[:end]
-    if rest:
-        logger.warning("%s: ends within a sample; %d bytes are left over", name, len(rest))
 
 
 class Microphone:
