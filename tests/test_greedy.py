@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from speechrnn.decoding import Hypothesis, greedy_decode
+from speechrnn.decoding import GreedyStream, Hypothesis, greedy_decode
 from speechrnn.errors import ConfigError
 from speechrnn.text import Vocabulary
 
@@ -185,3 +185,43 @@ def test_the_text_is_normalised_as_the_references_were() -> None:
     log_probs = np.log(np.full((1, len(path), 3), 1e-3))
     log_probs[0, range(len(path)), path] = 0.0
     assert greedy_decode(log_probs, [len(path)], vocabulary)[0].text == "a a"
+
+
+# ---- In pieces ------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.lists(st.integers(0, 30), max_size=6))
+def test_an_utterance_in_pieces_is_decoded_as_the_whole(seed: int, length: int, places: list[int]) -> None:
+    rows = np.random.default_rng(seed).standard_normal((length, 3)) * 3
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    vocabulary = Vocabulary(("a", "b"))
+    [whole] = greedy_decode(rows[None], [length], vocabulary)
+    stream = GreedyStream(vocabulary)
+    for piece in np.split(rows, sorted(min(place, length) for place in places)):
+        stream.accept(piece)
+        stream.finish()  # looking at it changes nothing
+    found = stream.finish()
+    assert (found.text, found.tokens, found.frames, found.ends, found.peaks, found.confidence) == (
+        whole.text,
+        whole.tokens,
+        whole.frames,
+        whole.ends,
+        whole.peaks,
+        whole.confidence,
+    )
+    assert found.log_prob == pytest.approx(whole.log_prob)
+
+
+def test_a_token_that_goes_on_over_a_seam_is_one_token() -> None:
+    # a a | a - | a: two a's, the first in frames 0 to 2 with its peak in the second piece.
+    stream = GreedyStream(Vocabulary(("a",)))
+    for piece in ([[0.4, 0.6], [0.3, 0.7]], [[0.1, 0.9], [0.8, 0.2]], [[0.2, 0.8]]):
+        stream.accept(np.log(piece))
+    found = stream.finish()
+    assert (found.text, found.frames, found.ends) == ("aa", (0, 4), (2, 4))
+    np.testing.assert_allclose(found.peaks, [0.9, 0.8])
+
+
+def test_a_piece_that_holds_nan_is_refused_by_the_streams_name() -> None:
+    with pytest.raises(ConfigError, match=r"clip\[0\] holds NaN"):
+        GreedyStream(Vocabulary(("a",)), "clip").accept([[np.nan, 0.0]])

@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "audio": ({"errors"}, {"numpy", "soundfile", "soxr"}),
     "voice_activity": ({"errors"}, {"numpy"}),
     "live_audio": ({"errors", "audio"}, {"numpy", "soxr"}),
+    "long_audio": ({"errors", "audio", "live_audio"}, {"numpy"}),
     "text": ({"errors"}, {"numpy"}),
     "metrics": ({"errors"}, {"numpy"}),
     "manifest": ({"errors"}, {"numpy"}),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechrnn.decoding.beam import BeamConfig, BeamDecoder
-from speechrnn.decoding.greedy import greedy_decode
-from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.decoding.beam import BeamConfig, BeamDecoder, BeamStream
+from speechrnn.decoding.greedy import GreedyStream, check_emissions
+from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.rescoring import TextScorer, rescore
 from speechrnn.decoding.word_list import WordList
 from speechrnn.errors import ConfigError
@@ -117,22 +117,57 @@ class Decoder:
         Raises:
             ConfigError: As ``greedy_decode`` and ``BeamDecoder.decode``.
         """
-        if self.beam is None:
-            answers = [[best] for best in greedy_decode(log_probs, output_lengths, self.vocabulary)]
-        else:
-            answers = self.search(log_probs, output_lengths)
-        return [[h for h in group if h.confidence >= self.options.min_confidence] for group in answers]
+        batch, lengths = np.asarray(log_probs), np.asarray(output_lengths)
+        check_emissions(batch, lengths, self.vocabulary)
+        answers = []
+        for index, (rows, length) in enumerate(zip(batch, lengths, strict=True)):
+            stream = self.stream(f"log_probs[{index}]")
+            stream.accept(rows[:length])
+            answers.append(stream.finish())
+        return answers
 
-    def search(self, log_probs: ArrayLike, output_lengths: ArrayLike) -> list[list[Hypothesis]]:
-        """Search, and rank what was found again if that was asked for; errors as ``decode``."""
-        assert self.beam is not None
+    def stream(self, name: str = "log_probs") -> "DecodingStream":
+        """Begin an utterance whose frames arrive in pieces; ``name`` is for errors."""
+        return DecodingStream(self, name)
+
+
+class DecodingStream:
+    """One utterance on its way through a decoder; its answer does not depend on how it was cut."""
+
+    def __init__(self, decoder: Decoder, name: str) -> None:
+        self.options = decoder.options
+        self.greedy = GreedyStream(decoder.vocabulary, name) if decoder.beam is None else None
+        self.search = None if decoder.beam is None else decoder.beam.stream(name)
+
+    def accept(self, log_probs: ArrayLike) -> None:
+        """Go on through frames (time, tokens); errors as ``Decoder.decode``."""
+        if self.search is not None:
+            self.search.accept(log_probs)
+        elif self.greedy is not None:
+            self.greedy.accept(log_probs)
+
+    def so_far(self) -> Hypothesis:
+        """Return the best of what has been heard, which may still change; nothing is ranked again."""
+        found = self.search.finish() if self.search is not None else self._greedy()
+        return found[0] if found else NOTHING
+
+    def finish(self) -> list[Hypothesis]:
+        """Return the hypotheses, best first, as ``Decoder.decode`` does; the stream may go on afterwards."""
+        answers = self._greedy() if self.search is None else self._searched(self.search)
+        return [answer for answer in answers if answer.confidence >= self.options.min_confidence]
+
+    def _greedy(self) -> list[Hypothesis]:
+        """Return the only answer of a greedy decoder."""
+        return [] if self.greedy is None else [self.greedy.finish()]
+
+    def _searched(self, search: BeamStream) -> list[Hypothesis]:
+        """Return what was found, ranked again if that was asked for."""
         n_best, rescorer = self.options.n_best, self.options.rescorer
         if rescorer is None:
-            return self.beam.decode(log_probs, output_lengths, n_best=n_best)
-        found = self.beam.decode(log_probs, output_lengths, n_best=max(n_best, NUM_RESCORED))
-        scores = [rescorer.score([hypothesis.text for hypothesis in group]) for group in found]
-        weight = self.options.rescore_weight
-        return [rescore(*pair, weight=weight)[:n_best] for pair in zip(found, scores, strict=True)]
+            return search.finish(n_best=n_best)
+        found = search.finish(n_best=max(n_best, NUM_RESCORED))
+        scores = rescorer.score([hypothesis.text for hypothesis in found])
+        return rescore(found, scores, weight=self.options.rescore_weight)[:n_best]
 
 
 def make_beam_decoder(

@@ -416,12 +416,20 @@ def stream_emissions(
     yield stream.finish()
 
 
-def check_streamable(model: ModelFile) -> None:
-    """Refuse a file of an old format that cannot be streamed, with a ``ModelFileError``."""
+def is_streamable(model: ModelFile) -> bool:
+    """Tell whether a model can hear a clip in pieces: all can but some files of format 1.
+
+    Those have no inputs for the state of a unidirectional network, nor for the mean and variance of a clip.
+    """
     config = model.info.config
     carries_state = config["encoder"].get("bidirectional", True) is False
     is_whole = config["features"].get("normalization") == "utterance"
-    if model_file.SKIP not in model.options and (carries_state or is_whole):
+    return model_file.SKIP in model.options or not (carries_state or is_whole)
+
+
+def check_streamable(model: ModelFile) -> None:
+    """Refuse a file that cannot be streamed, with a ``ModelFileError``."""
+    if not is_streamable(model):
         raise ModelFileError(
             f"{model.path}: hears whole clips only: it is of format {model.info.format_version}, and streams "
             f"need format {model_file.FORMAT_VERSION}; export the model again"

@@ -1,13 +1,14 @@
 """From what the network computed for a clip to what is told of it: text, words, times and confidences."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.decoding.decoder import Decoder, DecodingOptions
+from speechrnn.decoding.decoder import Decoder, DecodingOptions, DecodingStream
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.words import SpokenWord, split_words, temper
 from speechrnn.errors import ConfigError, ModelFileError
@@ -89,14 +90,30 @@ class Interpreter:
             ConfigError: If the log probabilities are none.
             ModelFileError: If the model answered NaN.
         """
-        best, *others = self.decode(emission.log_probs) or [NOTHING]
+        return self.tell(self.decode(emission.log_probs), emission.name, emission.duration_s)
+
+    def stream(self, name: str) -> DecodingStream:
+        """Begin a clip whose frames arrive in pieces.
+
+        Raises:
+            ConfigError: If it is a keyword model, which answers once for a clip.
+        """
+        if self.decoder is None:
+            raise ConfigError(
+                f"{self.info.path}: a keyword model has one answer for a clip, no text that grows"
+            )
+        return self.decoder.stream(name)
+
+    def tell(self, hypotheses: Sequence[Hypothesis], name: str, duration_s: float) -> Transcription:
+        """Tell what a clip's hypotheses, best first, amount to."""
+        best, *others = hypotheses or [NOTHING]
         words = self.split(best)
         mean = math.fsum(word.confidence for word in words) / len(words) if words else None
         return Transcription(
             text=best.text,
             confidence=temper(best.confidence, self.temperature) if mean is None else mean,
-            duration_s=emission.duration_s,
-            source=emission.name,
+            duration_s=duration_s,
+            source=name,
             hypothesis=best,
             words=words,
             alternatives=tuple(others),

@@ -1,18 +1,28 @@
 """The transcriber: audio of any kind in, text out."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import Source, Waveform, load_audio, source_name
+from speechrnn.audio import Source, Waveform, source_name
 from speechrnn.decoding.decoder import DecodingOptions
 from speechrnn.decoding.hypothesis import NOTHING
-from speechrnn.errors import ConfigError, SpeechRNNError
+from speechrnn.errors import AudioError, ConfigError, SpeechRNNError
+from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
+from speechrnn.runtime.emission_stream import (
+    EmissionStream,
+    LogProbs,
+    WindowOptions,
+    count_statistics,
+    is_streamable,
+)
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
@@ -22,7 +32,10 @@ logger = logging.getLogger("speechrnn")
 LazySource: TypeAlias = Source | Callable[[], Source]
 Channel: TypeAlias = Literal["mean"] | int
 
-MAX_BATCH_S = 60.0  # padded seconds in one run of the model
+MAX_BATCH_S = 120.0  # padded seconds in one run of the model
+LONG_S = 60.0  # clips up to here are heard whole, longer ones in windows
+LONGEST_LABELLED_S = 300.0  # a keyword model hears clips whole
+LONG_WINDOWS = WindowOptions(chunk_s=40.0, context_s=10.0, lookahead_s=10.0)
 WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
 
 
@@ -31,6 +44,13 @@ class Clip(NamedTuple):
 
     name: str
     waveform: Waveform
+
+
+class LongClip(NamedTuple):
+    """A clip that is read and heard piece by piece."""
+
+    name: str
+    audio: LongAudio
 
 
 class Transcriber:
@@ -50,6 +70,7 @@ class Transcriber:
         device: str = "auto",
         decoding: DecodingOptions = DecodingOptions(),
         batch_s: float = MAX_BATCH_S,
+        windows: WindowOptions = LONG_WINDOWS,
     ) -> None:
         """Open a model.
 
@@ -61,6 +82,9 @@ class Transcriber:
             decoding: How to get from the network's answers to text; greedily when not given.
             batch_s: Padded seconds of audio in one run of the model, > 0; more takes more memory. A clip
                 that is longer goes alone.
+            windows: How a clip of more than ``LONG_S`` seconds is cut; as many windows as ``batch_s`` holds
+                go together. With more context and lookahead a bidirectional model's answer comes closer to
+                that for the whole clip, a unidirectional one's is the same anyway.
 
         Raises:
             ModelFileError: If there is no such model, or the file is not one.
@@ -79,6 +103,7 @@ class Transcriber:
         )
         self.name = self.info.card.get("name") or path.stem
         self.interpreter = Interpreter(self.info, decoding)
+        self.windows = replace(windows, batch=windows_together(windows, batch_s))
 
     @property
     def info(self) -> ModelInfo:
@@ -150,56 +175,105 @@ class Transcriber:
     ) -> Iterator[Transcription | SpeechRNNError]:
         """Transcribe many clips, yielding for each in turn its transcription, or the error that it met.
 
-        Clips are read ahead for ``WINDOW_S`` seconds and sorted by length into batches, so memory stays
-        bounded by that and the longest clip.
+        Clips are read ahead for ``WINDOW_S`` seconds and sorted by length into batches; those longer than
+        ``LONG_S`` are read, heard and decoded in pieces. So memory stays bounded, however long they are.
 
         Args:
             sources: As the ``audio`` of ``transcribe``; or functions that return such.
             sample_rate: Rate of arrays, Hz.
             channel: As for ``transcribe``.
         """
-        for found in self.compute_each(sources, sample_rate, channel=channel):
+        for found in self.hear_each(sources, sample_rate, channel):
             yield found if isinstance(found, SpeechRNNError) else self._read(found)
 
     def compute_each(
         self, sources: Iterable[LazySource], sample_rate: int | None = None, *, channel: Channel = "mean"
     ) -> Iterator[Emission | SpeechRNNError]:
         """Run the network alone: as ``transcribe_each``, but yielding what an ``Interpreter`` reads."""
+        for found in self.hear_each(sources, sample_rate, channel):
+            yield self._join(found) if isinstance(found, LongClip) else found
+
+    def hear_each(
+        self, sources: Iterable[LazySource], sample_rate: int | None, channel: Channel
+    ) -> Iterator[Emission | LongClip | SpeechRNNError]:
+        """Run the network on all clips but the long ones, which come as they are, to be heard when read."""
         loaded = (self._load(source, sample_rate, channel) for source in sources)
         for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
             yield from self._compute_window(window)
 
-    def _read(self, emission: Emission) -> Transcription | SpeechRNNError:
+    def _read(self, found: Emission | LongClip) -> Transcription | SpeechRNNError:
         """Read the network's answer for one clip, or return what is wrong with it."""
         try:
-            return self.interpreter.read(emission)
+            if isinstance(found, Emission):
+                return self.interpreter.read(found)
+            decoding, num_samples = self.interpreter.stream(found.name), 0
+            for log_probs, num_heard in self._hear_long(found):
+                decoding.accept(log_probs)
+                num_samples += num_heard
+            duration_s = num_samples / self.info.sample_rate
+            return self.interpreter.tell(decoding.finish(), found.name, duration_s)
         except SpeechRNNError as error:
             return error
 
-    def _load(self, source: LazySource, sample_rate: int | None, channel: Channel) -> Clip | SpeechRNNError:
+    def _join(self, clip: LongClip) -> Emission | SpeechRNNError:
+        """Compute all frames of a long clip, or return what is wrong with it."""
+        try:
+            parts, counts = zip(*self._hear_long(clip), strict=True)
+        except SpeechRNNError as error:
+            return error
+        return Emission(clip.name, sum(counts) / self.info.sample_rate, np.concatenate(parts))
+
+    def _hear_long(self, clip: LongClip) -> Iterator[tuple[LogProbs, int]]:
+        """Go through a long clip, yielding log_probs as they become known, and how many samples were heard."""
+        statistics = count_statistics(self.model, clip.audio.blocks())
+        stream = EmissionStream(self.model, self.windows, statistics=statistics)
+        for block in clip.audio.blocks():
+            yield stream.feed(block), len(block)
+        yield stream.finish(), 0
+
+    def _load(
+        self, source: LazySource, sample_rate: int | None, channel: Channel
+    ) -> Clip | LongClip | SpeechRNNError:
         """Load one source at the model's rate, or return what is wrong with it."""
         try:
             audio = source() if callable(source) else source
             name = source_name(audio)
-            waveform = load_audio(
+            found = load_or_open(
                 audio,
                 sample_rate=self.info.sample_rate,
+                whole_s=self._whole_s,
                 source_rate=sample_rate,
                 channel=channel,
             )
-            self.info.check_length(len(waveform), name)
+            if isinstance(found, LongAudio):
+                if self.info.task == "classification":
+                    raise AudioError(
+                        f"{name}: longer than {LONGEST_LABELLED_S:g} s; a keyword model picks one label for a "
+                        "clip, so cut it into clips"
+                    )
+                return LongClip(name, found)
+            self.info.check_length(len(found), name)
         except SpeechRNNError as error:
             return error
-        return Clip(name, waveform)
+        return Clip(name, found)
 
-    def _compute_window(self, window: Sequence[Clip | SpeechRNNError]) -> list[Emission | SpeechRNNError]:
+    @property
+    def _whole_s(self) -> float:
+        """Say how long a clip may be to be heard at once, seconds."""
+        if self.info.task == "classification":
+            return LONGEST_LABELLED_S
+        return LONG_S if is_streamable(self.model) else math.inf
+
+    def _compute_window(
+        self, window: Sequence[Clip | LongClip | SpeechRNNError]
+    ) -> list[Emission | LongClip | SpeechRNNError]:
         """Run the network on the clips that were read ahead, each result in its place."""
         results: dict[int, Emission | SpeechRNNError] = {}
         lengths = {i: len(clip.waveform) for i, clip in enumerate(window) if isinstance(clip, Clip)}
         for batch in split_batches(lengths, self.batch_s * self.info.sample_rate):
             clips = [clip for clip in (window[i] for i in batch) if isinstance(clip, Clip)]
             results.update(zip(batch, self._compute_batch(clips), strict=True))
-        return [clip if isinstance(clip, SpeechRNNError) else results[i] for i, clip in enumerate(window)]
+        return [results[i] if isinstance(clip, Clip) else clip for i, clip in enumerate(window)]
 
     def _compute_batch(self, clips: Sequence[Clip]) -> Sequence[Emission | SpeechRNNError]:
         """Run the network once."""
@@ -226,16 +300,22 @@ def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
         logger.warning("%s: heard nothing in %.1f s", name, transcription.duration_s)
 
 
+def windows_together(windows: WindowOptions, batch_s: float) -> int:
+    """Count the windows of which ``batch_s`` seconds consist; at least one."""
+    window_s = windows.context_s + windows.chunk_s + windows.lookahead_s
+    return max(1, int(batch_s // window_s))
+
+
 def split_windows(
-    clips: Iterable[Clip | SpeechRNNError], max_samples: float
-) -> Iterator[list[Clip | SpeechRNNError]]:
-    """Cut a stream of clips into runs that end as soon as they hold ``max_samples``."""
-    window: list[Clip | SpeechRNNError] = []
+    clips: Iterable[Clip | LongClip | SpeechRNNError], max_samples: float
+) -> Iterator[list[Clip | LongClip | SpeechRNNError]]:
+    """Cut a stream of clips into runs that end as soon as they hold ``max_samples``, or with a long clip."""
+    window: list[Clip | LongClip | SpeechRNNError] = []
     num_samples = 0
     for clip in clips:
         window.append(clip)
         num_samples += len(clip.waveform) if isinstance(clip, Clip) else 0
-        if num_samples >= max_samples:
+        if num_samples >= max_samples or isinstance(clip, LongClip):
             yield window
             window, num_samples = [], 0
     if window:
