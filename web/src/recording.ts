@@ -11,11 +11,12 @@ import { Pace } from "./pace.ts";
 import type { Recognizer } from "./recognizer.ts";
 import { Resampler } from "./resample.ts";
 import { Spotter } from "./spotter.ts";
-import { Utterances } from "./utterances.ts";
+import { type Reading, Utterances } from "./utterances.ts";
 import { splitWords } from "./words.ts";
 
 const LOAD_OVER_MS = 5000;
 const LONG_S = 60; // above it a file is heard in windows
+const SPARE_S = 5; // of sound that is done with, before it is let go
 const LONG: WindowOptions = { chunkS: 30, contextS: 8, lookaheadS: 8, warmUpS: 0 };
 
 type Begun = ToWorker & { kind: "begin" };
@@ -175,7 +176,8 @@ abstract class LiveSound implements Recording {
     this.numHeard += waveform.length;
     const known = this.stream.knownS;
     const logProbs = await this.stream.feed(waveform);
-    if (logProbs.numFrames) this.tell(logProbs);
+    this.keep(waveform);
+    if (logProbs.numFrames) await this.tell(logProbs);
     const now = performance.now();
     this.effort.add(start, now);
     if (!logProbs.numFrames) return;
@@ -186,16 +188,19 @@ abstract class LiveSound implements Recording {
 
   async finish(): Promise<void> {
     for (const logProbs of [await this.stream.feed(clip(this.resampler.finish())), await this.stream.finish()]) {
-      if (logProbs.numFrames) this.tell(logProbs);
+      if (logProbs.numFrames) await this.tell(logProbs);
     }
-    this.close();
+    await this.close();
   }
+
+  /** Remember samples at the model's rate, if they are to be heard again. */
+  protected keep(_waveform: Float32Array): void {}
 
   abstract lookFor(keywords: readonly string[]): void;
   /** Tell what new log probabilities say. */
-  protected abstract tell(logProbs: LogProbs): void;
+  protected abstract tell(logProbs: LogProbs): void | Promise<void>;
   /** Tell what is left at the end. */
-  protected abstract close(): void;
+  protected abstract close(): void | Promise<void>;
 
   protected tellHits(hits: Hit[]): void {
     if (hits.length) this.answer({ kind: "hits", job: this.job, hits, isAll: false });
@@ -207,6 +212,8 @@ class LiveText extends LiveSound {
   private readonly utterances: Utterances;
   private spotter: Spotter;
   private numFrames = 0;
+  private sound: Float32Array = new Float32Array(0); // since the utterance began, of a model that hears it again
+  private soundStart = 0; // in samples
 
   constructor(recognizer: Recognizer, begun: Begun, keywords: readonly string[], answer: Answer) {
     super(recognizer, begun, LIVE, answer);
@@ -218,19 +225,49 @@ class LiveText extends LiveSound {
     this.spotter = new Spotter(keywords, this.recognizer.info, this.numFrames);
   }
 
-  protected tell(logProbs: LogProbs): void {
+  protected override keep(waveform: Float32Array): void {
+    if (!this.recognizer.info.isBidirectional) return;
+    this.sound = concatenate([this.sound, waveform]);
+    const spare = this.samples(this.utterances.startFrame) - this.soundStart;
+    if (spare < SPARE_S * this.recognizer.info.sampleRate) return;
+    this.sound = this.sound.slice(spare);
+    this.soundStart += spare;
+  }
+
+  protected async tell(logProbs: LogProbs): Promise<void> {
     this.numFrames += logProbs.numFrames;
-    this.tellHeard(this.utterances.feed(logProbs));
+    for (const reading of this.utterances.feed(logProbs)) await this.tellReading(reading);
     this.tellHits(this.spotter.feed(logProbs));
   }
 
-  protected close(): void {
-    this.tellHeard(this.utterances.finish());
+  protected async close(): Promise<void> {
+    for (const reading of this.utterances.finish()) await this.tellReading(reading);
     this.tellHits(this.spotter.finish());
   }
 
-  private tellHeard(all: Heard[]): void {
-    for (const heard of all) this.answer({ kind: "heard", job: this.job, heard });
+  private async tellReading(reading: Reading): Promise<void> {
+    const { heard } = reading;
+    const again = heard.isFinal && this.recognizer.info.isBidirectional ? await this.hearAgain(reading) : heard;
+    this.answer({ kind: "heard", job: this.job, heard: again });
+  }
+
+  /** Hear an utterance as the clip that it is, now that all of it is there: so a bidirectional model hears best. */
+  private async hearAgain({ heard, startFrame, endFrame }: Reading): Promise<Heard> {
+    const { info } = this.recognizer;
+    const [start, end] = [startFrame, endFrame].map((frame) => this.samples(frame) - this.soundStart) as [number, number];
+    const waveform = this.sound.slice(Math.max(0, start), end + info.nFft);
+    const durationS = waveform.length / info.sampleRate;
+    if (waveform.length < info.nFft || durationS > LONG_S) return heard;
+    const { text, words } = read(await this.recognizer.run(waveform), info);
+    if (!text) return heard;
+    const shift = startFrame * info.clock.frameS;
+    const placed = words.map((word) => ({ ...word, startS: word.startS + shift, endS: word.endS + shift }));
+    return { ...heard, text, words: placed };
+  }
+
+  /** Where the sound of an output frame begins. */
+  private samples(frame: number): number {
+    return frame * this.recognizer.info.geometry.samplesPerOutput;
   }
 }
 

@@ -16,6 +16,9 @@ from networks import make_model, noise
 
 from speechrnn.audio import load_audio
 from speechrnn.decoding.greedy import greedy_decode
+from speechrnn.decoding.keyword_hits import HitOptions, HitPicker
+from speechrnn.decoding.keyword_search import KeywordSearch
+from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.words import FrameClock, split_words
 from speechrnn.nn.export import export_model
 from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
@@ -146,6 +149,32 @@ def answer_files(folder: Path, rng: np.random.Generator) -> list[Plain]:
     return answers
 
 
+def answer_keywords(rng: np.random.Generator) -> list[Plain]:
+    """Search random log probabilities, in which some tokens are likely for a while, for keywords."""
+    vocabulary = Vocabulary(tuple(" abcd"), "character")
+    labels = ["ab", "aab", "cab d", "dad", "bb"]
+    keywords = [Keyword(label=label, spellings=(label,)) for label in labels]
+    cases = []
+    for sharpness in (2.0, 4.0, 8.0):
+        logits = rng.standard_normal((300, len(vocabulary)))
+        logits += sharpness * (rng.integers(0, len(vocabulary), 100)[:, None] == np.arange(6)).repeat(3, axis=0)
+        log_probs = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
+        scores = KeywordSearch(vocabulary, keywords, frame_s=0.04).feed(log_probs)
+        confidences = np.exp(np.minimum(scores.log_scores, 0))
+        picker = HitPicker([0.3] * len(labels), frame_s=0.04, options=HitOptions())
+        hits = picker.feed(confidences, scores.starts) + picker.finish()
+        cases.append(
+            {
+                "tokens": list(vocabulary.tokens),
+                "keywords": labels,
+                "log_probs": packed(log_probs),
+                "confidences": packed(confidences),
+                "hits": [[hit.keyword, hit.start, hit.end] for hit in hits],
+            }
+        )
+    return cases
+
+
 def write_sounds(folder: Path) -> None:
     """Write one clip in other formats, rates and channels, and several as one that is long."""
     clip = load_audio(SAMPLES / "an4_menk_an425.wav", sample_rate=16_000)
@@ -189,6 +218,7 @@ def main() -> None:
     answers = {
         "models": answer_models(),
         "decoding": answer_decoding(rng),
+        "keywords": answer_keywords(rng),
         "normalization": answer_normalization(),
         "resampling": answer_resampling(rng),
         "files": answer_files(folder, rng),

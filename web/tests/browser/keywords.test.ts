@@ -46,7 +46,7 @@ test("keywords that the model cannot write, or that are very short, are answered
   await page.close();
 });
 
-test("typed keywords are found in what the microphone hears", async () => {
+test("typed keywords are found in what the microphone hears", { retry: 3 }, async () => {
   const listening = await launch({ microphone: sample("an4_menk_an425.wav") });
   const { page, complaints } = await visit(listening, served.url);
   await page.getByRole("textbox", { name: "Keywords" }).fill("seventy, enter");

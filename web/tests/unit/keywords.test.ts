@@ -4,6 +4,15 @@ import { type HitOptions, HitPicker, LABELLED, SPELLED } from "../../src/keyword
 import { KeywordSearch, readKeywords } from "../../src/keyword_search.ts";
 import { LabelScores } from "../../src/label_scores.ts";
 import { Vocabulary } from "../../src/vocabulary.ts";
+import { answers, distance, type Packed, unpack } from "../answers.ts";
+
+interface Case {
+  tokens: string[];
+  keywords: string[];
+  log_probs: Packed;
+  confidences: Packed;
+  hits: [number, number, number][];
+}
 
 const AB = new Vocabulary(["a", "b"]);
 
@@ -43,6 +52,20 @@ test("scores do not depend on how the frames were cut", () => {
   const search = new KeywordSearch(["ab", "ba"], AB, 0.04);
   const parts = [rows.slice(0, 1), rows.slice(1, 17), rows.slice(17)].flatMap((part) => [...search.feed(frames(...part)).confidences]);
   expect(parts).toEqual([...whole.confidences]);
+});
+
+test("scores and hits are Python's", () => {
+  const cases = answers<Case[]>("keywords");
+  expect(cases.reduce((count, { hits }) => count + hits.length, 0)).toBeGreaterThan(10);
+  for (const { tokens, keywords, log_probs, confidences, hits } of cases) {
+    const [numFrames, numTokens] = log_probs.shape as [number, number];
+    const search = new KeywordSearch(keywords, new Vocabulary(tokens), 0.04);
+    const scores = search.feed({ values: unpack(log_probs), numFrames, numTokens });
+    expect(distance(Float32Array.from(scores.confidences), unpack(confidences))).toBeLessThan(1e-6);
+    const picker = new HitPicker(keywords.map(() => 0.3), 0.04, SPELLED);
+    const found = [...picker.feed(scores), ...picker.finish()];
+    expect(found.map(({ keyword, start, end }) => [keyword, start, end])).toEqual(hits);
+  }
 });
 
 test("what was typed is normalised, and what the model cannot write is said", () => {
