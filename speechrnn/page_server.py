@@ -5,6 +5,7 @@ trouble. It knows its files beforehand and reads no path that a request makes up
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,11 @@ class PageServer(ThreadingHTTPServer):
                 f"port {port}: cannot be listened on: {reason}; leave --port out for a free one"
             ) from error
         self.url = f"http://{LOOPBACK}:{self.server_address[1]}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that closed a page while it was loading."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def bind(self, *, or_any_free: bool) -> None:
         """Listen; an ``OSError`` if that is not possible."""

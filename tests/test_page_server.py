@@ -91,6 +91,21 @@ def test_a_page_of_another_name_that_was_led_here_gets_nothing(server: PageServe
     assert ask(server, "/", host=f"localhost:{port}")[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("error", "said"), [(ConnectionResetError(), ""), (ValueError("odd"), "ValueError: odd")]
+)
+def test_a_browser_that_leaves_early_is_no_news_but_a_defect_is(
+    server: PageServer, error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        raise error
+    except Exception:
+        server.handle_error(None, ("127.0.0.1", 1))
+    heard = capsys.readouterr().err
+    assert said in heard
+    assert bool(heard) == bool(said)
+
+
 def test_it_listens_on_the_loopback_interface_alone(server: PageServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.server_address[1]}/"

@@ -8,7 +8,7 @@
 import { BLANK, bestToken, type LogProbs } from "./greedy.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-const FRAME_COST = 0.01; // nats; between two equally good paths the shorter one wins
+const GAP_COST = 0.25; // nats that a second between two tokens costs; silence alone joins no far apart ones
 const LONGEST_S = 3;
 const SHORT = 4; // tokens: keywords of fewer are found in other words all the time
 
@@ -50,7 +50,7 @@ export class KeywordSearch {
 
   constructor(keywords: readonly string[], vocabulary: Vocabulary, frameS: number) {
     const longest = Math.max(1, Math.round(LONGEST_S / frameS));
-    this.paths = keywords.map((keyword) => new KeywordPath(vocabulary.encode(keyword), longest));
+    this.paths = keywords.map((keyword) => new KeywordPath(vocabulary.encode(keyword), longest, GAP_COST * frameS));
   }
 
   /** Hear more frames. */
@@ -80,6 +80,7 @@ class KeywordPath {
   constructor(
     spelled: readonly number[],
     private readonly longest: number,
+    private readonly gapCost: number, // of a frame
   ) {
     this.numTokens = spelled.length;
     this.tokens = spelled.flatMap((token) => [BLANK, token]).slice(1);
@@ -91,7 +92,8 @@ class KeywordPath {
   advance(frame: number, logProbs: Float32Array, top: number): [number, number] {
     for (let state = this.tokens.length - 1; state >= 0; state--) {
       const [score, start] = this.bestInto(state, frame);
-      const gain = Math.fround(logProbs[this.tokens[state]!]! - top) - FRAME_COST;
+      const token = this.tokens[state]!;
+      const gain = Math.fround(logProbs[token]! - top) - (token === BLANK ? this.gapCost : 0);
       this.scores[state] = frame - start >= this.longest ? -Infinity : score + gain;
       this.starts[state] = start;
     }

@@ -157,7 +157,9 @@ def answer_keywords(rng: np.random.Generator) -> list[Plain]:
     cases = []
     for sharpness in (2.0, 4.0, 8.0):
         logits = rng.standard_normal((300, len(vocabulary)))
-        logits += sharpness * (rng.integers(0, len(vocabulary), 100)[:, None] == np.arange(6)).repeat(3, axis=0)
+        logits += sharpness * (rng.integers(0, len(vocabulary), 100)[:, None] == np.arange(6)).repeat(
+            3, axis=0
+        )
         log_probs = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
         scores = KeywordSearch(vocabulary, keywords, frame_s=0.04).feed(log_probs)
         confidences = np.exp(np.minimum(scores.log_scores, 0))
