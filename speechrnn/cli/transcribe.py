@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechrnn.audio import load_audio, read_format
+from speechrnn.audio import read_format
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
@@ -24,10 +24,10 @@ from speechrnn.errors import SpeechRNNError
 from speechrnn.runtime import Transcriber, Transcription
 from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
-from speechrnn.runtime.speech_only import SpokenParts, transcribe_speech
-from speechrnn.runtime.transcriber import warn_if_nothing_heard
+from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
+from speechrnn.runtime.transcriber import Channel, LazySource, warn_if_nothing_heard
 from speechrnn.runtime.writers import WRITERS, Document, readable, write_json
-from speechrnn.voice_activity import Interval, find_speech
+from speechrnn.voice_activity import Interval
 
 LONG_S = 60.0  # of audio, after which a summary is worth its line
 
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     folder = make_folder(args)
     transcriber = open_transcriber(args, read_decoding_options(args, n_best=args.nbest or 1))
     say(introduce(transcriber))
-    jobs = plan(inputs, args.channel, folder, sample_rate=transcriber.info.sample_rate)
+    jobs = plan(inputs, args.channel, folder)
     results = Results(args, transcriber, folder, is_alone=len(jobs) == 1)
     num_failed = 0
     with clean_end(), Progress("transcribing", total=len(jobs)) as progress:
@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
                 results.write(job, heard)
             except SpeechRNNError as error:
                 num_failed += 1
-                results.note(job, with_place(error, job.display_name))
+                results.note(job, job.complain(error))
     if num_failed and len(jobs) > 1:
         say(f"speechrnn: {num_failed} of {len(jobs)} files failed")
     sum_up(progress)
@@ -148,15 +148,28 @@ def run(args: argparse.Namespace) -> int:
 def transcribe(
     jobs: Sequence[Job], transcriber: Transcriber, *, vad: bool
 ) -> Iterator[SpokenParts | SpeechRNNError]:
-    """Do the jobs, in order."""
-    sources = [job.open for job in jobs]
+    """Do the jobs, in order; those for one and the same channel share batches."""
+    answers = {
+        channel: hear(
+            [job.open for job in jobs if job.channel == channel],
+            transcriber,
+            channel="mean" if channel is None else channel,
+            vad=vad,
+        )
+        for channel in {job.channel for job in jobs}
+    }
+    return (next(answers[job.channel]) for job in jobs)
+
+
+def hear(
+    sources: Sequence[LazySource], transcriber: Transcriber, *, channel: Channel, vad: bool
+) -> Iterator[SpokenParts | SpeechRNNError]:
+    """Transcribe one channel of many recordings, in order."""
     if vad:
-        return transcribe_speech(transcriber, sources)
-    answers = transcriber.transcribe_each(sources, transcriber.info.sample_rate)
-    return (
-        answer if isinstance(answer, SpeechRNNError) else SpokenParts(transcription=answer)
-        for answer in answers
-    )
+        yield from transcribe_speech(transcriber, sources, channel=channel)
+        return
+    for answer in transcriber.transcribe_each(sources, channel=channel):
+        yield answer if isinstance(answer, SpeechRNNError) else SpokenParts(transcription=answer)
 
 
 def heard_in(job: Job, answer: SpokenParts | SpeechRNNError) -> SpokenParts:
@@ -250,7 +263,7 @@ class Results:
         layout = SegmentOptions(
             max_line_width=self.args.max_line_width, max_line_count=self.args.max_line_count
         )
-        speech = heard.speech or find_speech_in(job)
+        speech = heard.speech or self.find_speech(job)
         return Document(
             transcription=heard.transcription,
             segments=split_segments(heard.transcription, speech=speech, options=layout),
@@ -260,6 +273,12 @@ class Results:
             decoder=self.decoder,
             max_line_width=layout.max_line_width,
         )
+
+    def find_speech(self, job: Job) -> tuple[Interval, ...]:
+        """Find where somebody speaks in a recording."""
+        channel: Channel = "mean" if job.channel is None else job.channel
+        sample_rate = self.transcriber.info.sample_rate
+        return survey(open_anew(job.open, sample_rate=sample_rate, channel=channel)).speech
 
     @cached_property
     def model(self) -> dict[str, Any]:
@@ -274,12 +293,6 @@ class Results:
         return describe_decoder(self.transcriber.interpreter) | files
 
 
-def find_speech_in(job: Job) -> tuple[Interval, ...]:
-    """Find where somebody speaks in a recording."""
-    rate = job.sample_rate
-    return find_speech(load_audio(job.open(), sample_rate=rate, source_rate=rate), sample_rate=rate)
-
-
 def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
     """Write a transcription as lines, as the options ask."""
     if args.word_timestamps:
@@ -290,8 +303,3 @@ def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
             yield f"{hypothesis.score:.3f}\t{hypothesis.text}"
     else:
         yield result.text
-
-
-def with_place(error: SpeechRNNError, place: str) -> str:
-    """Put the recording in front of an error that does not name it."""
-    return str(error) if str(error).startswith(place) else f"{place}: {error}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechrnn.audio import Source, load_audio, read_format
+from speechrnn.audio import Source, read_format
 from speechrnn.cli.audio_inputs import AudioInput
 from speechrnn.cli.console import say
 from speechrnn.cli.output_files import OutputFolder, name_outputs
@@ -17,8 +17,6 @@ class Job:
     """One recording, or one channel of it."""
 
     input: AudioInput
-    sample_rate: int
-    """Of the model, Hz."""
     channel: int | None = None
     """The one to hear, counted from 0; None for the mean of all."""
     is_part: bool = False
@@ -39,28 +37,28 @@ class Job:
         return f"{self.input.display_name}[{self.channel}]" if self.is_part else self.input.display_name
 
     def open(self) -> Source:
-        """Return what the transcriber hears: a path or bytes, or the samples of one channel.
+        """Return what the transcriber hears: a path or bytes.
 
         Raises:
             SpeechRNNError: If the job cannot be done.
         """
         if self.error is not None:
             raise self.error
-        if self.channel is None:
-            return self.input.source
-        return load_audio(self.input.source, sample_rate=self.sample_rate, channel=self.channel)
+        return self.input.source
+
+    def complain(self, error: SpeechRNNError) -> str:
+        """Put the job's name in front of an error, in the place of the recording's if that is there."""
+        message = str(error).removeprefix(f"{self.input.display_name}: ")
+        return f"{self.display_name}: {message}"
 
 
-def plan(
-    inputs: Sequence[AudioInput], channel: str, folder: OutputFolder | None, *, sample_rate: int
-) -> list[Job]:
+def plan(inputs: Sequence[AudioInput], channel: str, folder: OutputFolder | None) -> list[Job]:
     """Make the jobs, in order.
 
     Args:
         inputs: The recordings.
         channel: ``mean``, ``each`` or a number.
         folder: Where results go; None for standard output.
-        sample_rate: Of the model, Hz.
     """
     if folder is not None:
         inputs = list({os.path.abspath(found.name): found for found in inputs}.values())
@@ -68,7 +66,7 @@ def plan(
     jobs = [
         job
         for found, stem in zip(inputs, stems, strict=True)
-        for job in split_channels(Job(found, sample_rate, stem=stem, error=found.error), channel)
+        for job in split_channels(Job(found, stem=stem, error=found.error), channel)
     ]
     return jobs if folder is None else list(check_outputs(jobs, folder))
 

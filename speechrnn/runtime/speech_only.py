@@ -4,14 +4,23 @@ import collections
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from os import PathLike
 
-from speechrnn.audio import Source, Waveform, load_audio, source_name
+import numpy as np
+
+from speechrnn.audio import Source, Waveform, source_name
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.words import FrameClock, SpokenWord
 from speechrnn.errors import SpeechRNNError
+from speechrnn.long_audio import LongAudio, read_rest
 from speechrnn.runtime.interpretation import Transcription
 from speechrnn.runtime.transcriber import Channel, LazySource, Transcriber
-from speechrnn.voice_activity import Interval, VoiceActivityOptions, find_speech
+from speechrnn.voice_activity import (
+    Interval,
+    VoiceActivityOptions,
+    find_speech_in_levels,
+    measure_levels,
+)
 
 DEFAULT_OPTIONS = VoiceActivityOptions(max_speech_s=30.0)
 
@@ -62,13 +71,13 @@ def transcribe_speech(
     def parts() -> Iterator[Waveform]:
         for source in sources:
             try:
-                waveform, recording = cut(source, rate, channel, options)
+                audio = open_anew(source, sample_rate=rate, channel=channel)
+                recording = survey(audio, options)
             except SpeechRNNError as error:
                 recordings.append(error)
                 continue
             recordings.append(recording)
-            for interval in recording.speech:
-                yield waveform[round(interval.start_s * rate) : round(interval.end_s * rate)]
+            yield from cut(audio.blocks(), recording.speech, sample_rate=rate)
 
     for answer in transcriber.transcribe_each(parts(), rate):
         yield from finished(recordings, transcriber)
@@ -78,14 +87,45 @@ def transcribe_speech(
     yield from finished(recordings, transcriber)
 
 
-def cut(
-    source: LazySource, sample_rate: int, channel: Channel, options: VoiceActivityOptions
-) -> tuple[Waveform, Recording]:
-    """Load a clip and find its stretches of speech; errors as ``load_audio``."""
+def open_anew(source: LazySource, *, sample_rate: int, channel: Channel) -> LongAudio:
+    """Prepare to go through a clip more than once; errors as ``load_audio``."""
     audio: Source = source() if callable(source) else source
-    waveform = load_audio(audio, sample_rate=sample_rate, source_rate=sample_rate, channel=channel)
-    speech = find_speech(waveform, sample_rate=sample_rate, options=options)
-    return waveform, Recording(source_name(audio), len(waveform) / sample_rate, speech)
+    if not isinstance(audio, str | PathLike | bytes | np.ndarray):
+        audio = read_rest(audio, source_name(audio))
+    return LongAudio(source=audio, sample_rate=sample_rate, source_rate=sample_rate, channel=channel)
+
+
+def survey(audio: LongAudio, options: VoiceActivityOptions = VoiceActivityOptions()) -> Recording:
+    """Go through a clip once to find its stretches of speech, holding no more of it than a block.
+
+    Raises:
+        AudioError: As ``load_audio``.
+    """
+    num_samples = 0
+
+    def counted() -> Iterator[Waveform]:
+        nonlocal num_samples
+        for block in audio.blocks():
+            num_samples += len(block)
+            yield block
+
+    levels = measure_levels(counted(), sample_rate=audio.sample_rate)
+    duration_s = num_samples / audio.sample_rate
+    speech = find_speech_in_levels(levels, duration_s=duration_s, options=options)
+    return Recording(audio.name, duration_s, speech)
+
+
+def cut(blocks: Iterable[Waveform], stretches: Iterable[Interval], *, sample_rate: int) -> Iterator[Waveform]:
+    """Cut stretches, in their order and not overlapping, out of a clip that comes in blocks."""
+    coming, held, first = iter(blocks), np.zeros(0, dtype=np.float32), 0  # held begins at sample `first`
+    for stretch in stretches:
+        start, end = round(stretch.start_s * sample_rate), round(stretch.end_s * sample_rate)
+        for block in coming if first + len(held) < end else ():
+            dropped = min(len(held), max(0, start - first))
+            held, first = np.concatenate([held[dropped:], block]), first + dropped
+            if first + len(held) >= end:
+                break
+        yield held[max(0, start - first) : end - first]
 
 
 def finished(
