@@ -178,8 +178,7 @@ class EmissionStream:
             AudioError: If samples are not finite, or the stream was finished.
             ModelFileError: If ONNX Runtime cannot compute it.
         """
-        if self.is_finished:
-            raise AudioError("the stream is finished; begin another one")
+        self.check_open()
         samples = np.asarray(samples, dtype=np.float32)
         if samples.ndim != 1:
             raise AudioError(f"a stream takes samples of one channel, (samples,), got shape {samples.shape}")
@@ -190,10 +189,14 @@ class EmissionStream:
 
     def finish(self) -> LogProbs:
         """End the stream and return the answers that are left; as ``feed``."""
-        if self.is_finished:
-            raise AudioError("the stream is finished; begin another one")
+        self.check_open()
         self.is_finished = True
         return self._advance(total_frames=self.geometry.num_frames(self._num_heard))
+
+    def check_open(self) -> None:
+        """Refuse a stream that was finished with an ``AudioError``."""
+        if self.is_finished:
+            raise AudioError("the stream is finished; begin another one")
 
     @property
     def _num_heard(self) -> int:

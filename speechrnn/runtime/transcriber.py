@@ -17,6 +17,7 @@ from speechrnn.errors import AudioError, ConfigError, SpeechRNNError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.emission_stream import (
+    LIVE,
     EmissionStream,
     LogProbs,
     WindowOptions,
@@ -24,6 +25,7 @@ from speechrnn.runtime.emission_stream import (
     is_streamable,
 )
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
+from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionStream
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
 
@@ -165,6 +167,40 @@ class Transcriber:
             warn_if_nothing_heard(answer, answer.source)
             results.append(answer)
         return results
+
+    def stream(
+        self,
+        sample_rate: int | None = None,
+        *,
+        channel: Channel = "mean",
+        windows: WindowOptions = LIVE,
+        endpoint: EndpointOptions | None = None,
+    ) -> TranscriptionStream:
+        """Begin to transcribe audio that arrives in pieces: ``feed(samples)``, at the end ``final()``.
+
+        A unidirectional model gives what it gives for the whole clip. A bidirectional one hears windows, and
+        waits for the lookahead of each. One that normalises utterances (``speechrnn info`` tells) knows mean
+        and variance only of what it has heard: it waits for ``warm_up_s`` first.
+
+        Args:
+            sample_rate: Rate of the samples, Hz; the model's own when not given.
+            channel: ``mean`` of all channels, or one of them, counted from 0.
+            windows: Sizes of chunk, context, lookahead and warm-up.
+            endpoint: When an utterance ends and the next begins; without, all is one utterance, in memory.
+
+        Raises:
+            AudioError: If the sample rate is not above 0.
+            ConfigError: If it is a keyword model; ``speechrnn spot`` listens with those.
+            ModelFileError: If the file is of format 1 and cannot be streamed.
+        """
+        return TranscriptionStream(
+            self.model,
+            self.interpreter,
+            sample_rate=sample_rate,
+            channel=channel,
+            windows=windows,
+            endpoint=endpoint,
+        )
 
     def transcribe_each(
         self,
