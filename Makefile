@@ -9,10 +9,10 @@ UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.t
 RUN := exp/demo
 CHROMIUM ?= chromium
 
-.PHONY: help demo demo-transcribe demo-train test lint format bench web test-web measure-web browser clean
+.PHONY: help demo demo-transcribe demo-train model-an4 model-read-en test lint format bench web test-web measure-web browser clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,6 +54,35 @@ demo-train: .venv/train
 	@$(BIN)/speechrnn evaluate $(RUN)/data/test.jsonl.gz -m $(RUN)/digits.onnx
 	@echo "== and used on a clip"
 	@$(BIN)/speechrnn transcribe -m $(RUN)/digits.onnx data/samples/fsdd_*.wav
+
+# The shipped models again. AN4= and LIBRISPEECH= name releases that are unpacked already; else they are downloaded.
+# What was interrupted goes on; the result lies in exp/ and replaces nothing.
+FIT = $(BIN)/speechrnn fit --config $(2) --trainer.default_root_dir $(1) --data.root $(1)/data \
+  $$(test -f $(1)/checkpoints/last.ckpt && echo --ckpt_path last)
+
+exp/an4/data/train.jsonl.gz: | .venv/train
+	@$(BIN)/python recipes/an4/prepare.py $(if $(AN4),--source $(AN4)) --out $(@D)
+
+exp/an4/final/data/train.jsonl.gz: | .venv/train
+	@$(BIN)/python recipes/an4/prepare.py $(if $(AN4),--source $(AN4)) --final --out $(@D)
+
+exp/librispeech/data/train.jsonl.gz: | .venv/train
+	@$(BIN)/python recipes/librispeech/prepare.py $(if $(LIBRISPEECH),--source $(LIBRISPEECH)) --out $(@D)
+
+exp/read_en/data/train.jsonl.gz: exp/librispeech/data/train.jsonl.gz exp/an4/data/train.jsonl.gz
+	@mkdir -p $(@D)
+	@cp exp/librispeech/data/dev.jsonl.gz exp/librispeech/data/test.jsonl.gz $(@D)
+	@cat $^ > $@
+
+model-an4: exp/an4/final/data/train.jsonl.gz ## train the shipped model an4 again (an hour on one core)
+	@$(call FIT,exp/an4/final,recipes/an4/bilstm_ctc.yaml)
+	@$(BIN)/speechrnn export exp/an4/final/checkpoints/last.ckpt exp/an4/final/an4.onnx --int8 \
+	  --card recipes/an4/card.json --check exp/an4/final/data/test.jsonl.gz --overwrite
+
+model-read-en: exp/read_en/data/train.jsonl.gz ## train the shipped model read-en again (two hours on one core)
+	@$(call FIT,exp/read_en,recipes/librispeech/bilstm_ctc.yaml)
+	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8 \
+	  --card recipes/librispeech/card.json --check exp/read_en/data/dev.jsonl.gz --overwrite
 
 test: .venv/dev lint ## run all tests, the linter and the type checker
 	@$(BIN)/python -m pytest
