@@ -29,7 +29,7 @@ def make_network() -> SpeechModel:
 
 def write_model_file(network: SpeechModel, folder: Path) -> Path:
     """Export the network as users' model files are."""
-    return export_model(network, folder / "benchmark.onnx", half=True)
+    return export_model(network, folder / "benchmark.onnx", precision="half")
 
 
 def load_samples(sample_rate: int) -> list[Waveform]:

@@ -119,7 +119,7 @@ def test_the_features_of_a_loud_and_quiet_clip_are_the_same_in_the_file(tmp_path
 def test_half_precision_halves_the_file_and_is_computed_in_single(tmp_path: Path) -> None:
     model = make_model(encoder={"hidden_size": 64})
     single = export_model(model, tmp_path / "single.onnx").stat().st_size
-    path = export_model(model, tmp_path / "half.onnx", half=True)
+    path = export_model(model, tmp_path / "half.onnx", precision="half")
     front_end = (256 // 2 + 1) * (2 * 200 + 2 * 12) * 4  # the Fourier basis and mel bands stay in single
     assert path.stat().st_size - front_end < 0.62 * (single - front_end)
     rounded = SpeechModel(model.config).eval()
@@ -245,13 +245,16 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 # ---- int8 -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru"])
-def test_cells_that_onnx_runtime_has_in_single_precision_only_are_stored_in_int8(
-    cell: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("cell", "precision"),
+    [("rnn", "int8"), ("gru", "int8"), ("gru", "int8_weights"), ("lstm", "int8_weights")],
+)
+def test_weights_of_8_bits_are_computed_with_in_single_precision_where_asked_or_not_possible_otherwise(
+    cell: str, precision: export.Precision, tmp_path: Path
 ) -> None:
     model = make_model(encoder={"cell": cell, "hidden_size": 64})
     single = export_model(model, tmp_path / "single.onnx").stat().st_size
-    path = export_model(model, tmp_path / "int8.onnx", int8=True)
+    path = export_model(model, tmp_path / "int8.onnx", precision=precision)
     kernels = [p for p in model.encoder.recurrent.parameters() if p.ndim > 1]
     saved = sum(3 * kernel.numel() - 4 * len(kernel) for kernel in kernels)  # a byte for four; a scale a row
     assert single - path.stat().st_size == pytest.approx(saved, rel=0.05)
@@ -276,7 +279,7 @@ def test_rows_are_rounded_to_their_largest_number_over_127() -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_an_lstm_computes_in_int8_close_to_torch(bidirectional: bool, tmp_path: Path) -> None:
     model = make_model(encoder={"cell": "lstm", "hidden_size": 32, "bidirectional": bidirectional})
-    path = export_model(model, tmp_path / "int8.onnx", int8=True)
+    path = export_model(model, tmp_path / "int8.onnx", precision="int8")
     operators = {node.op_type for node in onnx.load(path).graph.node}
     assert "DynamicQuantizeLSTM" in operators
     assert "LSTM" not in operators
@@ -292,7 +295,7 @@ def test_an_lstm_computes_in_int8_close_to_torch(bidirectional: bool, tmp_path: 
 def test_an_int8_model_streams(tmp_path: Path) -> None:
     encoder = {"cell": "lstm", "hidden_size": 32, "bidirectional": False}
     model = make_model(encoder=encoder, features={"normalization": "global"})
-    file = ModelFile(export_model(model, tmp_path / "int8.onnx", int8=True))
+    file = ModelFile(export_model(model, tmp_path / "int8.onnx", precision="int8"))
     waveform = noise(9000).numpy()
     streamed = np.concatenate(list(export.stream_emissions(file, np.split(waveform, [1000, 5000]))))
     whole, _ = file.run(waveform[None], [9000])
@@ -320,7 +323,7 @@ def test_a_model_file_is_exported_again_with_its_card_and_measured(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--check", "x.tsv"], "--check measures what --int8 or --half costs"),
+        (["--check", "x.tsv"], "--check measures what --int8, --int8-weights or --half costs"),
         (["--int8", "--check", "gone.tsv"], "gone.tsv"),
     ],
 )

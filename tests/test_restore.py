@@ -12,7 +12,7 @@ from networks import make_model, noise
 from tiny_model import write_model
 
 from speechrnn.errors import ModelFileError
-from speechrnn.nn.export import export_model, round_to_half
+from speechrnn.nn.export import export_model, round_to_half, round_to_int8
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.restore import restore_model
 from speechrnn.runtime import shipped_models
@@ -56,7 +56,7 @@ def test_every_head_comes_back_with_the_statistics_of_its_features(
 
 def test_weights_in_half_precision_come_back_as_they_were_stored(tmp_path: Path) -> None:
     model = make_model(encoder={"hidden_size": 32})
-    restored = restore_model(export_model(model, tmp_path / "m.onnx", half=True))
+    restored = restore_model(export_model(model, tmp_path / "m.onnx", precision="half"))
     round_to_half(model)
     assert all(
         torch.equal(stored, mine)
@@ -68,9 +68,18 @@ def test_the_shipped_model_can_be_restored() -> None:
     assert restore_model(shipped_models()["an4"]).num_parameters() > 4e6
 
 
-def test_int8_cannot_be_taken_back(tmp_path: Path) -> None:
-    path = export_model(make_model(encoder={"cell": "lstm"}), tmp_path / "m.onnx", int8=True)
-    with pytest.raises(ModelFileError, match=r"m\.onnx: its weights were rounded to int8"):
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_weights_of_8_bits_come_back_as_they_were_rounded(cell: str, tmp_path: Path) -> None:
+    model = make_model(encoder={"cell": cell})
+    restored = restore_model(export_model(model, tmp_path / "m.onnx", precision="int8_weights"))
+    round_to_int8(model)
+    for stored, mine in zip(restored.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(stored, mine, atol=1e-7, rtol=1e-6)
+
+
+def test_int8_layers_cannot_be_taken_back(tmp_path: Path) -> None:
+    path = export_model(make_model(encoder={"cell": "lstm"}), tmp_path / "m.onnx", precision="int8")
+    with pytest.raises(ModelFileError, match=r"m\.onnx: its layers compute in int8"):
         restore_model(path)
 
 

@@ -11,6 +11,7 @@ from networks import CHARACTERS, make_config, make_model
 from speechrnn.cli.main import main
 from speechrnn.errors import CheckpointError
 from speechrnn.nn.checkpoint import checkpoint_entry, load_checkpoint
+from speechrnn.nn.export import export_model
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.transfer import transfer_weights
 from speechrnn.text import Vocabulary
@@ -82,22 +83,24 @@ trainer: {max_epochs: 1, accelerator: cpu, logger: false, enable_progress_bar: f
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_fit_begins_with_the_weights_of_a_checkpoint(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["source.ckpt", "source.onnx"])
+def test_fit_begins_with_the_weights_of_a_checkpoint_or_model_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     source = make_model(seed=3)
     assert source.config.vocabulary == CHARACTERS
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     torch.save({"state_dict": state, "speechrnn": checkpoint_entry(source.config)}, tmp_path / "source.ckpt")
+    export_model(source, tmp_path / "source.onnx")
     write_corpus(tmp_path / "data")
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     arguments = ["fit", "--config", str(tmp_path / "recipe.yaml"), "--data.root", str(tmp_path / "data")]
     arguments += ["--trainer.default_root_dir", str(tmp_path / "run")]
-    assert main([*arguments, "--init-from", str(tmp_path / "source.ckpt")]) == 0
+    assert main([*arguments, "--init-from", str(tmp_path / name)]) == 0
     tuned = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt").state_dict()
-    name = "encoder.recurrent.layers.0.forward_cell.weight_hh_l0"
-    torch.testing.assert_close(tuned[name], source.state_dict()[name])
-    assert "source.ckpt: 29 of 29 tensors; output layer: 5 of 6 tokens" in capsys.readouterr().err
+    kernel = "encoder.recurrent.layers.0.forward_cell.weight_hh_l0"
+    torch.testing.assert_close(tuned[kernel], source.state_dict()[kernel])
+    assert f"{name}: 29 of 29 tensors; output layer: 5 of 6 tokens" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -108,4 +111,4 @@ def test_a_checkpoint_to_begin_with_that_is_missing_is_named(
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     arguments = ["fit", "--config", str(tmp_path / "recipe.yaml"), "--data.root", str(tmp_path / "data")]
     assert main([*arguments, "--init_from", str(tmp_path / "nowhere.ckpt")]) == 1
-    assert "nowhere.ckpt: no such checkpoint" in capsys.readouterr().err
+    assert "nowhere.ckpt: no such model file" in capsys.readouterr().err

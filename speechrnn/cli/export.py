@@ -13,7 +13,7 @@ from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, evaluate
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.new_file import refuse_existing
-from speechrnn.nn.export import export_model
+from speechrnn.nn.export import Precision, export_model
 from speechrnn.nn.language_export import export_any_checkpoint
 from speechrnn.nn.restore import restore_model
 from speechrnn.runtime import ModelFile, Transcriber, find_model
@@ -34,14 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument(
         "--half",
-        action="store_true",
+        dest="precision",
+        action="store_const",
+        const="half",
         help="store weights in half precision: half the size, computed in single",
     )
     precision.add_argument(
         "--int8",
-        action="store_true",
+        dest="precision",
+        action="store_const",
+        const="int8",
         help="store recurrent weights in 8 bits: a quarter of the size; LSTM layers compute in them, too",
     )
+    precision.add_argument(
+        "--int8-weights",
+        dest="precision",
+        action="store_const",
+        const="int8_weights",
+        help="the same size, computed in single: the same answers on every machine and in a browser",
+    )
+    parser.set_defaults(precision="single")
     parser.add_argument(
         "--check",
         metavar="MANIFEST",
@@ -60,32 +72,32 @@ def run(args: argparse.Namespace) -> int:
     """
     output = Path(args.output)
     refuse_existing(output, overwrite=args.overwrite)
-    if args.check and not (args.half or args.int8):
-        raise ConfigError("--check measures what --int8 or --half costs; give one of them")
+    if args.check and args.precision == "single":
+        raise ConfigError("--check measures what --int8, --int8-weights or --half costs; give one of them")
     utterances = read_manifest(args.check) if args.check else []
     card = read_card(Path(args.card)) if args.card else None
-    export(args.checkpoint, output, half=args.half, int8=args.int8, card=card)
-    say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {describe(output, int8=args.int8)}")
+    export(args.checkpoint, output, precision=args.precision, card=card)
+    say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {describe(output, args.precision)}")
     if utterances:
         for line in compare(args.checkpoint, output, utterances):
             put(line)
     return 0
 
 
-def export(source: str, output: Path, *, half: bool, int8: bool, card: dict[str, Any] | None) -> None:
+def export(source: str, output: Path, *, precision: Precision, card: dict[str, Any] | None) -> None:
     """Write a checkpoint or model file anew; a model file keeps its card and what it was tuned to."""
     path = find_model(source)
     if path.suffix != ".onnx":
-        export_any_checkpoint(path, output, half=half, int8=int8, card=card)
+        export_any_checkpoint(path, output, precision=precision, card=card)
         return
     info = ModelFile(path).info
-    export_model(restore_model(path), output, half=half, int8=int8, card=info.card if card is None else card)
+    export_model(restore_model(path), output, precision=precision, card=info.card if card is None else card)
     write_metadata(output, {DECODING_KEY: json.dumps(info.decoding.to_dict())})
 
 
-def describe(output: Path, *, int8: bool) -> str:
+def describe(output: Path, precision: Precision) -> str:
     """Say how close a file is to the network that it was made of."""
-    if not int8:
+    if precision != "int8":
         return "equal to torch within 1e-4 at four batch shapes"
     if ModelFile(output).info.config["encoder"]["cell"] == "lstm":
         return "LSTM layers in int8"
@@ -96,7 +108,7 @@ def compare(source: str, output: Path, utterances: Sequence[Utterance]) -> Itera
     """Evaluate the network unrounded and as it was written: size, errors and time, a line each."""
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.onnx"
-        export(source, single, half=False, int8=False, card=None)
+        export(source, single, precision="single", card=None)
         for path in (single, output):
             transcriber = Transcriber(path)
             with Progress("evaluating", total=len(utterances)) as progress:
@@ -104,7 +116,7 @@ def compare(source: str, output: Path, utterances: Sequence[Utterance]) -> Itera
                 evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)
             elapsed = time.perf_counter() - start
             yield (
-                f"{transcriber.info.precision:<6}  {path.stat().st_size / 1e6:6.2f} MB  "
+                f"{transcriber.info.precision:<12}  {path.stat().st_size / 1e6:6.2f} MB  "
                 f"{render_measures(evaluation)}  {elapsed:.1f} s for {evaluation.duration_s:.0f} s of audio"
             )
 

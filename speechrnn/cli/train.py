@@ -11,9 +11,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from speechrnn.cli.config_errors import explain, keys_of_class
 from speechrnn.cli.console import say
-from speechrnn.errors import CheckpointError, ConfigError
+from speechrnn.errors import CheckpointError, ConfigError, ModelFileError
 from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.nn.restore import restore_model
 from speechrnn.nn.transfer import transfer_weights
+from speechrnn.runtime import find_model
 from speechrnn.training.callbacks import DataWait, LastCheckpoint, PredictionWriter, checkpoint_folder
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
@@ -68,7 +70,7 @@ class TrainingCLI(LightningCLI):
             "--init_from",
             type=str | None,
             default=None,
-            help="checkpoint to fine-tune: fit begins with its weights, as far as they fit this model",
+            help="checkpoint, model file or shipped model whose weights fit begins with, as far as they fit",
         )
         parser.set_defaults(CALLBACK_DEFAULTS)
         parser.set_defaults({"data": {"class_path": f"{DATA[0].__module__}.{DATA[0].__name__}"}})
@@ -132,8 +134,10 @@ def begin_with(task: pl.LightningModule, checkpoint: str) -> None:
     if not isinstance(task, CTCTask | ClassificationTask):
         raise ConfigError("--init_from is for models that hear")
     try:
-        transfer = transfer_weights(load_checkpoint(checkpoint), task.model)
-    except CheckpointError as error:
+        path = find_model(checkpoint)
+        source = load_checkpoint(path) if path.suffix == ".ckpt" else restore_model(path)
+        transfer = transfer_weights(source, task.model)
+    except (CheckpointError, ModelFileError) as error:
         said = str(error)
         raise CheckpointError(said if said.startswith(checkpoint) else f"{checkpoint}: {said}") from error
     say(f"speechrnn: begun with {checkpoint}: {transfer}")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -54,15 +54,16 @@ MICROSOFT = helper.make_opsetid("com.microsoft", 1)  # ONNX Runtime's own operat
 EVERYTHING = np.iinfo(np.int64).max
 LARGEST_INT8 = 127
 SMALLEST_SCALE = 1e-30  # of a row of zeros
+Precision: TypeAlias = Literal["single", "half", "int8_weights", "int8"]
+INT8 = ("int8_weights", "int8")
 GATE_ORDER = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}  # ONNX's gates by their places in torch's
 
 
 class Graph:
     """An ONNX graph in the making: each ``add`` returns the name of the value it computes."""
 
-    def __init__(self, *, half: bool = False, int8: bool = False) -> None:
-        self.half = half
-        self.int8 = int8
+    def __init__(self, *, precision: Precision = "single") -> None:
+        self.precision = precision
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.options: list[onnx.ValueInfoProto] = []
@@ -96,7 +97,7 @@ class Graph:
         if isinstance(array, torch.Tensor):
             array = array.detach().cpu().numpy()
         array = np.ascontiguousarray(array, dtype=np.float32)
-        if self.half and array.size > HALF_PRECISION_ABOVE:
+        if self.precision == "half" and array.size > HALF_PRECISION_ABOVE:
             halved = array.astype(np.float16)
             if np.array_equal(halved.astype(np.float32), array):
                 return self.add("Cast", self.store(halved), to=TensorProto.FLOAT)
@@ -125,8 +126,7 @@ def export_checkpoint(
     checkpoint: str | PathLike[str],
     path: str | PathLike[str],
     *,
-    half: bool = False,
-    int8: bool = False,
+    precision: Precision = "single",
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a checkpoint's network as a model file.
@@ -134,9 +134,10 @@ def export_checkpoint(
     Args:
         checkpoint: A training checkpoint.
         path: The file to write; it appears only when it is whole and checked.
-        half: Store the weights in half precision, which halves the file. They are rounded once, here, and
-            the parity check is against the rounded network.
-        int8: Store the recurrent layers' weights in 8 bits, a scale for each row, which quarters the file.
+        precision: ``half`` stores the weights in half precision, which halves the file. They are rounded
+            once, here, and the parity check is against the rounded network. ``int8_weights`` stores the
+            recurrent layers' weights in 8 bits, a scale for each row, which quarters the file; it is computed
+            with in single precision, so answers are the same on every machine and in a browser. With ``int8``
             LSTM layers also compute in whole numbers, which is faster; their inputs are then rounded by the
             range of the batch, so answers are close to torch's, not equal. ONNX Runtime knows no such GRU or
             Elman layer: those compute in single precision.
@@ -149,25 +150,24 @@ def export_checkpoint(
         CheckpointError: If the checkpoint cannot be read.
         ModelFileError: If the file cannot be written, or does not compute what torch does.
     """
-    return export_model(load_checkpoint(checkpoint), path, half=half, int8=int8, card=card)
+    return export_model(load_checkpoint(checkpoint), path, precision=precision, card=card)
 
 
 def export_model(
     model: SpeechModel,
     path: str | PathLike[str],
     *,
-    half: bool = False,
-    int8: bool = False,
+    precision: Precision = "single",
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network as a model file; as ``export_checkpoint``."""
     model = copy.deepcopy(model).cpu().eval()
-    if half:
+    if precision == "half":
         round_to_half(model)
-    if int8:
+    if precision in INT8:
         round_to_int8(model)
-    proto = build_model(model, half=half, int8=int8, card=card or {})
-    is_exact = not int8 or model.config.encoder.cell != "lstm"
+    proto = build_model(model, precision=precision, card=card or {})
+    is_exact = precision != "int8" or model.config.encoder.cell != "lstm"
     return save_checked(proto, Path(path), lambda written: check_parity(model, written) if is_exact else None)
 
 
@@ -255,10 +255,10 @@ def check_streaming(model: ModelFile, waveform: NDArray[np.float32]) -> None:
 
 
 def build_model(
-    model: SpeechModel, *, half: bool, card: Mapping[str, Any], int8: bool = False
+    model: SpeechModel, *, precision: Precision = "single", card: Mapping[str, Any]
 ) -> onnx.ModelProto:
     """Write the graph and its metadata."""
-    graph = Graph(half=half, int8=int8)
+    graph = Graph(precision=precision)
     features, lengths = add_features(graph, model)
     features, lengths = add_subsampling(graph, model, features, lengths)
     features, lengths = add_cut(graph, features, lengths)
@@ -291,14 +291,14 @@ def finish(
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "speechrnn", inputs, outputs, graph.initializers),
         producer_name="speechrnn",
-        opset_imports=[helper.make_opsetid("", OPSET), *([MICROSOFT] if graph.int8 else [])],
+        opset_imports=[helper.make_opsetid("", OPSET), *([MICROSOFT] if graph.precision == "int8" else [])],
         ir_version=8,
     )
     metadata = {
         "speechrnn.format_version": str(FORMAT_VERSION),
         "speechrnn.config": json.dumps(dict(config), ensure_ascii=False),
         "speechrnn.card": json.dumps(dict(card), ensure_ascii=False),
-        "speechrnn.precision": "int8" if graph.int8 else "half" if graph.half else "single",
+        "speechrnn.precision": graph.precision,
     }
     helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
@@ -552,7 +552,7 @@ def add_layer(
     config = model.config.encoder
     cells = [layer.forward_cell, *([layer.backward_cell] if layer.backward_cell else [])]
     kernels = stack_cells(cells, config.cell)
-    add = add_int8_lstm if graph.int8 and config.cell == "lstm" else add_cells
+    add = add_int8_lstm if graph.precision == "int8" and config.cell == "lstm" else add_cells
     output, *end = add(graph, config, values, kernels, sequence_lens, begin)
     output = graph.add("Transpose", output, perm=[0, 2, 1, 3])
     width = len(cells) * config.hidden_size
@@ -586,7 +586,7 @@ def add_cells(
 
 def add_kernel(graph: Graph, kernel: torch.Tensor) -> str:
     """Store a kernel in as few bits as was asked for, to be computed with in single precision."""
-    if not graph.int8 or kernel.ndim < 3:
+    if graph.precision not in INT8 or kernel.ndim < 3:
         return graph.weight(kernel)
     scales = row_scales(kernel)
     numbers = graph.store((kernel / scales).round().to(torch.int8).numpy())

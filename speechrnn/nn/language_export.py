@@ -15,8 +15,10 @@ from torch import Tensor
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.nn.checkpoint import load_any
 from speechrnn.nn.export import (
+    INT8,
     TOLERANCE,
     Graph,
+    Precision,
     add_linear,
     cell_attributes,
     export_model,
@@ -38,8 +40,7 @@ def export_any_checkpoint(
     checkpoint: str | PathLike[str],
     path: str | PathLike[str],
     *,
-    half: bool = False,
-    int8: bool = False,
+    precision: Precision = "single",
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write whatever network a checkpoint holds, one that hears or a language model; as ``export_checkpoint``.
@@ -49,10 +50,10 @@ def export_any_checkpoint(
     """
     model = load_any(checkpoint)
     if isinstance(model, SpeechModel):
-        return export_model(model, path, half=half, int8=int8, card=card)
-    if int8:
+        return export_model(model, path, precision=precision, card=card)
+    if precision in INT8:
         raise ConfigError(f"{checkpoint}: int8 is for models that hear; language models have --half")
-    return export_language_model(model, path, half=half, card=card)
+    return export_language_model(model, path, half=precision == "half", card=card)
 
 
 def export_language_model(
@@ -134,7 +135,7 @@ def build_language_model(
     model: RecurrentLanguageModel, *, half: bool, card: Mapping[str, Any]
 ) -> onnx.ModelProto:
     """Write the graph and its metadata."""
-    graph = Graph(half=half)
+    graph = Graph(precision="half" if half else "single")
     network, num_ids = model.config.network, len(SentenceCoder(model.config.vocabulary))
     embedding = graph.weight(model.embedding.weight)
     embedded = graph.add("Gather", embedding, INPUTS[0], axis=0)

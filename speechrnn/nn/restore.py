@@ -21,6 +21,7 @@ from speechrnn.nn.recurrent import FrameLayerNorm, MaskedBatchNorm, RecurrentLay
 from speechrnn.runtime.model_file import ModelFile
 
 Weights = Iterator[Tensor]
+WEIGHT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8)
 
 
 def restore_model(path: str | PathLike[str]) -> SpeechModel:
@@ -36,11 +37,11 @@ def restore_model(path: str | PathLike[str]) -> SpeechModel:
         The network in evaluation mode.
 
     Raises:
-        ModelFileError: If it is no model file, or its weights were rounded to int8.
+        ModelFileError: If it is no model file, or one of int8 layers, which hold their weights otherwise.
     """
     info = ModelFile(path, threads=1, device="cpu").info
     if info.precision == "int8":
-        raise ModelFileError(f"{path}: its weights were rounded to int8; start from the file they came from")
+        raise ModelFileError(f"{path}: its layers compute in int8; start from the file they came from")
     try:
         model = SpeechModel(ModelConfig.from_dict(info.config)).eval()
         with torch.no_grad():
@@ -73,23 +74,25 @@ def fill(model: SpeechModel, graph: onnx.GraphProto) -> None:
 
 
 def stored_arrays(graph: onnx.GraphProto) -> dict[str, NDArray[np.float32]]:
-    """Find the arrays that a graph stores in floating point, under each name by which they are used."""
+    """Find the weights that a graph stores, those of 8 bits scaled, under each name by which they are used."""
     optional = {value.name for value in graph.input}
     arrays = {
         tensor.name: numpy_helper.to_array(tensor).astype(np.float32)
         for tensor in graph.initializer
-        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
-        and tensor.name not in optional
+        if tensor.data_type in WEIGHT_TYPES and tensor.name not in optional
     }
     casts = [node for node in graph.node if node.op_type == "Cast" and node.input[0] in arrays]
-    return arrays | {node.output[0]: arrays[node.input[0]] for node in casts}
+    arrays |= {node.output[0]: arrays[node.input[0]] for node in casts}
+    numbers = {node.output[0] for node in casts}
+    scaled = [node for node in graph.node if node.op_type == "Mul" and numbers.issuperset(node.input[:1])]
+    return arrays | {node.output[0]: arrays[node.input[0]] * arrays[node.input[1]] for node in scaled}
 
 
 def weights_of(nodes: Any, arrays: Mapping[str, NDArray[np.float32]]) -> Weights:
-    """Go through the arrays that nodes compute with, numbers and casts left out."""
+    """Go through the arrays that nodes compute with, numbers and what makes weights of stored ones left out."""
     for node in nodes:
         for name in node.input:
-            if node.op_type != "Cast" and name in arrays and arrays[name].ndim:
+            if node.output[0] not in arrays and name in arrays and arrays[name].ndim:
                 yield torch.from_numpy(arrays[name].copy())
 
 

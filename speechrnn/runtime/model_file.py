@@ -67,7 +67,7 @@ class ModelInfo:
     clock: FrameClock
     """When the output frames are."""
     precision: str
-    """In what its weights are stored: single, half or int8; int8 LSTM layers also compute in it."""
+    """In what its weights are stored: single, half, int8_weights or int8, in which LSTM layers also compute."""
     decoding: DecodingChoice
     """What was found best for its answers on a development set."""
 
