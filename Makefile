@@ -76,12 +76,12 @@ exp/read_en/data/train.jsonl.gz: exp/librispeech/data/train.jsonl.gz exp/an4/dat
 
 model-an4: exp/an4/final/data/train.jsonl.gz ## train the shipped model an4 again (an hour on one core)
 	@$(call FIT,exp/an4/final,recipes/an4/bilstm_ctc.yaml)
-	@$(BIN)/speechrnn export exp/an4/final/checkpoints/last.ckpt exp/an4/final/an4.onnx --int8 \
+	@$(BIN)/speechrnn export exp/an4/final/checkpoints/last.ckpt exp/an4/final/an4.onnx --int8-weights \
 	  --card recipes/an4/card.json --check exp/an4/final/data/test.jsonl.gz --overwrite
 
 model-read-en: exp/read_en/data/train.jsonl.gz ## train the shipped model read-en again (two hours on one core)
 	@$(call FIT,exp/read_en,recipes/librispeech/bilstm_ctc.yaml)
-	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8 \
+	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8-weights \
 	  --card recipes/librispeech/card.json --check exp/read_en/data/dev.jsonl.gz --overwrite
 
 test: .venv/dev lint ## run all tests, the linter and the type checker
