@@ -6,7 +6,8 @@ import sys
 from typing import TextIO
 
 from speechrnn.cli.console import CLEAR_LINE, put
-from speechrnn.runtime.segments import Segment
+from speechrnn.runtime import Transcription
+from speechrnn.runtime.segments import whole_segment
 from speechrnn.runtime.writers import segment_to_dict
 
 SHOWN = "… "
@@ -41,11 +42,12 @@ class LiveView:
         elif self.partials and text:
             self.write(f"{SHOWN}{text}\n")
 
-    def final(self, segment: Segment) -> None:
+    def final(self, heard: Transcription) -> None:
         """Print an utterance that will not change any more; an empty one is none."""
         self.clear()
-        if not segment.text:
+        if not heard.text:
             return
+        segment = whole_segment(heard)
         if self.as_json:
             put(json.dumps(segment_to_dict(self.num_finals, segment), ensure_ascii=False))
         elif self.by_word:

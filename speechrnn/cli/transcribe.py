@@ -12,16 +12,19 @@ from speechrnn.audio import read_format
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
+from speechrnn.cli.live_options import add_live_options, open_live
+from speechrnn.cli.live_view import LiveView
 from speechrnn.cli.model_options import (
     add_model_options,
     introduce,
+    number,
     open_transcriber,
     positive_count,
 )
 from speechrnn.cli.output_files import OutputFolder
 from speechrnn.cli.transcription_jobs import Job, plan
 from speechrnn.errors import SpeechRNNError
-from speechrnn.runtime import Transcriber, Transcription
+from speechrnn.runtime import EndpointOptions, Transcriber, Transcription
 from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
 from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add inputs and options."""
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help="audio file (wav, flac, ogg, opus, mp3, …), folder, pattern such as 'talks/**/*.wav', or - for "
         "a file on standard input",
@@ -44,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recursive", action="store_true", help="look in the folders of folders, too")
     add_output_options(parser)
     add_hearing_options(parser)
+    add_streaming_options(parser)
     add_model_options(parser)
     add_decoding_options(parser)
 
@@ -110,6 +114,28 @@ def add_hearing_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_streaming_options(parser: argparse.ArgumentParser) -> None:
+    """Add what listens while somebody speaks."""
+    group = add_live_options(parser)
+    group.add_argument(
+        "--stream",
+        action="store_true",
+        help="take standard input (-) for raw PCM, and print each utterance when it ends",
+    )
+    group.add_argument(
+        "--endpoint-seconds",
+        type=number(least=0.1),
+        default=EndpointOptions.silence_s,
+        metavar="S",
+        help=f"pause that ends an utterance; default: {EndpointOptions.silence_s:g}",
+    )
+    group.add_argument(
+        "--partials",
+        action="store_true",
+        help="a line on stderr whenever more of an utterance is known, where stderr is no terminal",
+    )
+
+
 def parse_channel(text: str) -> str:
     """Parse ``mean``, ``each`` or a number from 0."""
     if text not in ("mean", "each") and not (text.isdecimal() and text.isascii()):
@@ -120,10 +146,14 @@ def parse_channel(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Transcribe; 0 if all went well, 1 if something failed, 2 for options that do not go together."""
     inputs = find_inputs(args.files, recursive=args.recursive)
-    misuse = find_misuse(args, inputs)
+    is_live = args.stream or args.mic is not None
+    misuse = find_live_misuse(args) if is_live else find_misuse(args, inputs)
     if misuse:
         say(f"speechrnn transcribe: error: {misuse}")
         return 2
+    if is_live:
+        listen(args)
+        return 0
     folder = make_folder(args)
     transcriber = open_transcriber(args, read_decoding_options(args, n_best=args.nbest or 1))
     say(introduce(transcriber))
@@ -195,6 +225,8 @@ def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str |
     """Say which options do not go together, if any."""
     several = len(inputs) > 1 or args.channel == "each"
     subtitles = args.output_format in ("srt", "vtt", "tsv", "all")
+    if not args.files:
+        return "name what to transcribe: files, folders, - for standard input, or --mic"
     if args.files.count(STDIN) > 1:
         return "standard input (-) can be read only once"
     if args.output_dir is None and (args.overwrite or args.skip_existing):
@@ -206,6 +238,44 @@ def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str |
     if args.nbest is not None and (subtitles or args.vad):
         return "--nbest is for whole texts: it goes neither with subtitles nor with --vad"
     return None
+
+
+def find_live_misuse(args: argparse.Namespace) -> str | None:
+    """Say which options do not go together with live audio, if any."""
+    if args.files not in ([], [STDIN]) or (args.mic is None) != (args.files == [STDIN]):
+        return "live audio comes from --stream - or from --mic alone"
+    if args.output_dir is not None or args.output_format not in (None, "txt", "json"):
+        return "live text goes to standard output, as text or with -f json"
+    if args.nbest is not None or args.vad or args.channel == "each":
+        return "--nbest, --vad and --channel each are for recordings"
+    return None
+
+
+def listen(args: argparse.Namespace) -> None:
+    """Transcribe live audio until it ends, or Ctrl-C; what was begun is told in the end.
+
+    The model is opened before the microphone, which would not wait for it.
+    """
+    transcriber = open_transcriber(args, read_decoding_options(args))
+    say(introduce(transcriber))
+    channel: Channel = "mean" if args.channel == "mean" else int(args.channel)
+    stream = transcriber.stream(endpoint=EndpointOptions(silence_s=args.endpoint_seconds))
+    view = LiveView(
+        as_json=args.output_format == "json", by_word=args.word_timestamps, partials=args.partials
+    )
+    with clean_end(), open_live(args, transcriber.info.sample_rate, channel=channel) as blocks:
+        try:
+            for block in blocks:
+                update = stream.feed(block)
+                for heard in update.finals:
+                    view.final(heard)
+                view.partial(update.partial)
+        except KeyboardInterrupt:
+            if args.mic is None:  # a microphone has no other end
+                raise
+        finally:
+            view.clear()
+        view.final(stream.final())
 
 
 def make_folder(args: argparse.Namespace) -> OutputFolder | None:

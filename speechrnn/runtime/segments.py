@@ -75,19 +75,25 @@ def split_segments(
         words. A label, or a text without words, is one segment from beginning to end; an empty text none.
     """
     if not transcription.words:
-        whole = Segment(
-            start_s=0.0,
-            end_s=transcription.duration_s,
-            text=transcription.text,
-            confidence=transcription.confidence,
-        )
-        return (whole,) if transcription.text else ()
+        return (whole_segment(transcription),) if transcription.text else ()
     groups = [
         group
         for run in split_at_pauses(transcription.words, options.max_pause_s)
         for group in split_long(run, options)
     ]
     return stretch([make_segment(group) for group in groups], speech)
+
+
+def whole_segment(transcription: Transcription) -> Segment:
+    """Make one segment of a transcription; without words it is as long as the clip."""
+    words = transcription.words
+    return Segment(
+        start_s=words[0].start_s if words else 0.0,
+        end_s=words[-1].end_s if words else transcription.duration_s,
+        text=transcription.text,
+        confidence=transcription.confidence,
+        words=words,
+    )
 
 
 def split_at_pauses(words: Sequence[SpokenWord], max_pause_s: float) -> list[Sequence[SpokenWord]]:
