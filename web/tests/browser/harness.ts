@@ -25,10 +25,11 @@ export function sample(name: string): string {
   return join(ROOT, "data/samples", name);
 }
 
-/** The text that the command prints for files. */
-export function transcribe(...files: string[]): string[] {
-  const run = execFileSync(SPEECHRNN, ["transcribe", ...files], { encoding: "utf-8", stdio: ["ignore", "pipe", "ignore"] });
+/** The text that the command prints for files; options may stand before them. */
+export function transcribe(...words: string[]): string[] {
+  const run = execFileSync(SPEECHRNN, ["transcribe", ...words], { encoding: "utf-8", stdio: ["ignore", "pipe", "ignore"] });
   const lines = run.replace(/\n$/, "").split("\n");
+  const files = words.filter((word, i) => !word.startsWith("-") && words[i - 1] !== "-m");
   return files.length === 1 ? lines : lines.map((line) => line.split("\t")[1] ?? "");
 }
 
