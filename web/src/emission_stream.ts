@@ -317,11 +317,15 @@ function whole(...numbers: number[]): Values {
   return { data: BigInt64Array.from(numbers, BigInt), dims: [numbers.length] };
 }
 
-/** Throws a `PlainError` if a file of an old format cannot be streamed. */
-function checkStreamable({ info, options }: Recognizer): void {
-  if (!options.has("skip") && (!info.isBidirectional || info.normalizesUtterances)) {
-    throw new PlainError(
-      `The model ${info.name} hears whole files only, being of an old format; export it again to use it with long ones or the microphone.`,
-    );
-  }
+/** Whether a model can hear a clip in pieces: all can but some files of format 1. */
+export function isStreamable({ info, options }: Recognizer): boolean {
+  return options.has("skip") || (info.isBidirectional && !info.normalizesUtterances);
+}
+
+/** Throws a `PlainError` if a model cannot hear a clip in pieces. */
+function checkStreamable(recognizer: Recognizer): void {
+  if (isStreamable(recognizer)) return;
+  throw new PlainError(
+    `The model ${recognizer.info.name} hears whole files only, being of an old format; export it again to use it with the microphone.`,
+  );
 }

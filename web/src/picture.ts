@@ -235,10 +235,10 @@ export class Picture {
       const y = top + 4 + index * row;
       let previousS = this.labels[0]!.endS - this.columnS;
       for (const { endS, probs } of this.labels) {
-        const [left, right] = [this.place(previousS, width), this.place(endS, width)];
+        const [left, right] = [previousS, endS].map((second) => Math.round(this.place(second, width))) as [number, number];
         context.globalAlpha = probs[label]!;
         context.fillStyle = theme.accent;
-        context.fillRect(left, y + 1, right - left + 0.5, row - 2);
+        context.fillRect(left, y + 1, right - left, row - 2);
         previousS = endS;
       }
       context.globalAlpha = 1;

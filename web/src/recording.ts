@@ -1,7 +1,7 @@
 /** One recording, or the microphone's sound, on its way through the model: resampled, computed, read. */
 
 import { concatenate } from "./arrays.ts";
-import { EmissionStream, LIVE, type Statistics, StatisticsCounter, type WindowOptions } from "./emission_stream.ts";
+import { EmissionStream, isStreamable, LIVE, type Statistics, StatisticsCounter, type WindowOptions } from "./emission_stream.ts";
 import { PlainError } from "./errors.ts";
 import { bestToken, greedyDecode, type LogProbs } from "./greedy.ts";
 import { LABEL_WINDOWS } from "./label_scores.ts";
@@ -17,7 +17,8 @@ import { splitWords } from "./words.ts";
 const LOAD_OVER_MS = 5000;
 const LONG_S = 60; // above it a file is heard in windows
 const SPARE_S = 5; // of sound that is done with, before it is let go
-const LONG: WindowOptions = { chunkS: 30, contextS: 8, lookaheadS: 8, warmUpS: 0 };
+const LONG: WindowOptions = { chunkS: 40, contextS: 10, lookaheadS: 10, warmUpS: 0 };
+const LONGEST_LABELLED_S = 300;
 
 type Begun = ToWorker & { kind: "begin" };
 type Answer = (said: FromWorker) => void;
@@ -73,8 +74,9 @@ class WholeFile implements Recording {
     const waveform = clip(concatenate([...this.parts.splice(0), this.resampler.finish()]));
     if (waveform.length < info.nFft) throw new PlainError(tooShort(this.begun.name, info));
     const audioS = waveform.length / info.sampleRate;
+    if (info.task === "classification" && audioS > LONGEST_LABELLED_S) throw new PlainError(tooLong(this.begun.name));
     if (info.task === "classification") await this.hearLabels(waveform);
-    else if (audioS > LONG_S) await this.hearInWindows(waveform);
+    else if (audioS > LONG_S && isStreamable(this.recognizer)) await this.hearInWindows(waveform);
     else this.tell(await this.recognizer.run(waveform), true);
     if (this.isCancelled) return;
     this.answer({ kind: "done", job: this.job, audioS, busyS: (performance.now() - start) / 1000 });
@@ -338,6 +340,10 @@ export function read(logProbs: LogProbs, info: ModelInfo): Heard {
 
 function tooShort(name: string, { nFft, sampleRate }: ModelInfo): string {
   return `${name} is too short; the model needs at least ${(nFft / sampleRate).toFixed(3)} s.`;
+}
+
+function tooLong(name: string): string {
+  return `${name} is longer than ${LONGEST_LABELLED_S} s; a keyword model picks one label for a clip, so cut it into clips.`;
 }
 
 /** Lossy codecs and resampling overshoot full scale a little. */

@@ -1,9 +1,8 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BrowserContext } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { field } from "../../src/protobuf.ts";
+import { FOLDER } from "../answers.ts";
 import { drop, launch, messageOf, picture, sample, type Served, serve, textWhenDone, transcribe, visit } from "./harness.ts";
 
 let served: Served;
@@ -22,6 +21,15 @@ afterAll(async () => {
   await browser.close();
   await served.stop();
 });
+
+/** A WAV file of 8 kHz without any sound. */
+function silence(durationS: number): Buffer {
+  const size = 2 * Math.round(8000 * durationS);
+  const header = Buffer.from("RIFF____WAVEfmt ____________________data____", "latin1");
+  for (const [place, value] of [[4, 36 + size], [16, 16], [24, 8000], [28, 16_000], [40, size]]) header.writeUInt32LE(value!, place);
+  for (const [place, value] of [[20, 1], [22, 1], [32, 2], [34, 16]]) header.writeUInt16LE(value!, place);
+  return Buffer.concat([header, Buffer.alloc(size)]);
+}
 
 /** After a refusal the page works as before. */
 async function stillHears(page: Parameters<typeof drop>[0]): Promise<void> {
@@ -101,16 +109,20 @@ test("a model that cannot be fetched is answered with a sentence", async () => {
   expect(await messageOf(page)).toBe("The model an4 cannot be loaded; is “speechrnn demo” still running?");
 });
 
+test("a sound too long for a keyword model is answered with a sentence", async () => {
+  const labelled = await serve("-m", `${FOLDER}/labels.onnx`);
+  const { page, complaints } = await visit(browser, labelled.url);
+  await drop(page, { name: "long.wav", content: silence(301) });
+  expect(await messageOf(page)).toBe(
+    "long.wav is longer than 300 s; a keyword model picks one label for a clip, so cut it into clips.",
+  );
+  expect(complaints).toEqual([]);
+  await labelled.stop();
+});
+
 test("a sound too short for the model is answered with a sentence", async () => {
   const { page, complaints } = await visit(browser, served.url);
-  const header = Buffer.alloc(44);
-  header.write("RIFF$\0\0\0WAVEfmt ", "latin1");
-  [[16, 16], [24, 16_000], [28, 32_000], [40, 40]].forEach(([place, value]) => header.writeUInt32LE(value!, place));
-  [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([place, value]) => header.writeUInt16LE(value!, place));
-  header.write("data", 36, "latin1");
-  const file = join(mkdtempSync(join(tmpdir(), "speechrnn-")), "short.wav");
-  writeFileSync(file, Buffer.concat([header, Buffer.alloc(40)]));
-  await drop(page, file);
+  await drop(page, { name: "short.wav", content: silence(0.02) });
   expect(await messageOf(page)).toBe("short.wav is too short; the model needs at least 0.032 s.");
   expect(complaints).toEqual([]);
 });
