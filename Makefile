@@ -34,7 +34,7 @@ help: ## list the targets
 
 .venv/dev: .venv/train
 	@echo "== installing the development extra"
-	@$(UV) --editable '.[train,serve,dev]'
+	@$(UV) --editable '.[train,serve,report,dev]'
 	@touch $@
 
 demo: demo-transcribe demo-train ## transcribe real clips, then train on real digits and use the result (6 minutes)
@@ -98,7 +98,7 @@ format: .venv/dev ## format the code
 
 .venv/bench: .venv/dev
 	@echo "== installing the decoders to compare with"
-	@$(UV) --editable '.[train,serve,dev,bench]'
+	@$(UV) --editable '.[train,serve,report,dev,bench]'
 	@$(UV) --no-deps pyctcdecode
 	@$(UV) kenlm || echo "kenlm cannot be compiled here (it takes cmake and a C++ compiler); going on without"
 	@touch $@

@@ -34,6 +34,10 @@ ROOMS["training"] = (
     ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile"},
 )
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
+ROOMS["report"] = (
+    set(ROOMS) - {"nn", "training"},
+    {"numpy", "matplotlib", "jinja2", "soundfile", "soxr"},
+)
 ROOMS["diagnosis"] = (
     {"errors", "audio", "live_audio", "runtime"},
     {"numpy", "onnxruntime", "soundfile"},

@@ -2,17 +2,26 @@
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
 from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
 from speechrnn.errors import SpeechRNNError
-from speechrnn.evaluation import compare_runs, evaluate, read_results, render_listing, render_summary
+from speechrnn.evaluation import (
+    Comparison,
+    compare_runs,
+    evaluate,
+    read_results,
+    render_listing,
+    render_summary,
+)
 from speechrnn.evaluation.report import MOST_UTTERANCES, render_comparison
 from speechrnn.evaluation.results import Evaluation, write_json
 from speechrnn.manifest import Utterance, read_manifest
-from speechrnn.new_file import refuse_existing
+from speechrnn.new_file import new_file, refuse_existing
 from speechrnn.runtime import Transcriber
 
 WIDEST = 120
@@ -27,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_options(parser)
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write everything as JSON, too")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a page to look at, DIR/index.html, and DIR/results.json",
+    )
     parser.add_argument(
         "--compare",
         metavar="OTHER",
@@ -43,23 +58,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
+    report = None if args.report is None else ReportFolder(args.report, overwrite=args.overwrite)
     if args.output is not None:
         check_output(args.output, overwrite=args.overwrite)
     is_file = args.compare is not None and args.compare.endswith(".json")
     baseline = read_results(Path(args.compare)) if is_file else None
     utterances = read_manifest(args.manifest)
-    evaluation = measure(open_transcriber(args, read_decoding_options(args)), utterances)
+    num_close_ups = 0 if report is None else report.num_close_ups
+    transcriber = open_transcriber(args, read_decoding_options(args))
+    evaluation = measure(transcriber, utterances, num_close_ups=num_close_ups)
     width = min(shutil.get_terminal_size().columns, WIDEST)
     put(render_listing(evaluation, most=None if args.all else MOST_UTTERANCES, width=width))
     put(f"\n{render_summary(evaluation)}")
-    values = {"manifest": str(args.manifest), **evaluation.to_dict()}
+    values, comparison = {"manifest": str(args.manifest), **evaluation.to_dict()}, None
     if args.compare is not None:
         comparison = compare_runs(evaluation, baseline or measure_other(args, utterances))
         put(f"\n{render_comparison(comparison)}")
         values |= {"comparison": comparison.to_dict()}
     if args.output is not None:
         write_json(values, args.output, overwrite=args.overwrite)
+    if report is not None:
+        with Progress("drawing", total=1):
+            report.write(evaluation, args.manifest, comparison, values)
+        say(f"report: {report.page}")
     return 1 if evaluation.failures else 0
+
+
+class ReportFolder:
+    """A folder for a page and the results that it shows."""
+
+    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+        """Find out before the work whether the page can be drawn and written after it.
+
+        Raises:
+            ModuleNotFoundError: If the packages for it are not installed.
+            SpeechRNNError: If there is one already, or the folder is a file.
+        """
+        from speechrnn.report.evaluation_page import NUM_CLOSE_UPS
+
+        self.page, self.results = folder / "index.html", folder / "results.json"
+        self.overwrite, self.num_close_ups = overwrite, NUM_CLOSE_UPS
+        if folder.exists() and not folder.is_dir():
+            raise SpeechRNNError(f"{folder}: cannot be written: it is not a folder")
+        for path in (self.page, self.results):
+            refuse_existing(path, overwrite=overwrite, error=SpeechRNNError)
+
+    def write(
+        self,
+        evaluation: Evaluation,
+        manifest: str,
+        comparison: Comparison | None,
+        values: Mapping[str, Any],
+    ) -> None:
+        """Write both files; each appears only when it is whole."""
+        from speechrnn.report import render_evaluation
+
+        page = render_evaluation(evaluation, manifest=manifest, comparison=comparison)
+        with new_file(self.page, overwrite=self.overwrite, error=SpeechRNNError) as partial:
+            partial.write_text(page, encoding="utf-8")
+        write_json(values, self.results, overwrite=self.overwrite)
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -73,11 +130,13 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     refuse_existing(path, overwrite=overwrite, error=SpeechRNNError)
 
 
-def measure(transcriber: Transcriber, utterances: list[Utterance]) -> Evaluation:
+def measure(transcriber: Transcriber, utterances: list[Utterance], *, num_close_ups: int = 0) -> Evaluation:
     """Run a model over a manifest, and say what cannot be used."""
     say(introduce(transcriber))
     with Progress("evaluating", total=len(utterances)) as progress:
-        evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)
+        evaluation = evaluate(
+            transcriber, utterances, num_close_ups=num_close_ups, on_utterance=progress.advance
+        )
     for failure in evaluation.failures:
         say(f"speechrnn: error: {failure.reason} (utterance {failure.id!r})")
     return evaluation

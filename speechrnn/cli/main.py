@@ -32,7 +32,12 @@ TRAIN_PACKAGES = (
     "torchaudio",
     "torchmetrics",
 )
-EXTRAS = dict.fromkeys(SERVE_PACKAGES, "serve") | dict.fromkeys(TRAIN_PACKAGES, "train")
+REPORT_PACKAGES = ("jinja2", "matplotlib")
+EXTRAS = (
+    dict.fromkeys(SERVE_PACKAGES, "serve")
+    | dict.fromkeys(TRAIN_PACKAGES, "train")
+    | dict.fromkeys(REPORT_PACKAGES, "report")
+)
 
 
 GROUP = ""
@@ -48,6 +53,7 @@ class Command(NamedTuple):
 USE: dict[str, Command] = {
     "transcribe": Command("transcribe", "turn audio files into text"),
     "evaluate": Command("evaluate", "measure a model on recordings whose text is known"),
+    "inspect": Command("inspect", "look at a recording and at what a model hears in it"),
     "compare": Command("compare", "tell whether two evaluations differ by more than chance"),
     "calibrate": Command("calibrate", "make a model's confidences mean what they say"),
     "spot": Command("spot", "find keywords in recordings, a microphone or a stream"),
