@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from speechrnn import __version__
 from speechrnn.audio import AudioFormat, Waveform, load_audio, read_format
@@ -28,6 +28,7 @@ from speechrnn.runtime.writers import Document
 from speechrnn.server.guards import Doorkeeper
 from speechrnn.server.limits import Limits
 from speechrnn.server.refusals import RefusedError
+from speechrnn.server.streaming import Streams
 from speechrnn.server.transcriptions import TranscriptionRequest, read_request, write_response
 from speechrnn.server.uploads import receive_form
 from speechrnn.server.worker import Worker
@@ -50,6 +51,7 @@ class Service:
         self.worker = Worker(transcriber)
         self.model, self.decoder = describe_model(transcriber), describe_decoder(transcriber.interpreter)
         self.loaders = CapacityLimiter(os.cpu_count() or 1)
+        self.streams = Streams(transcriber, limits, self.loaders)
         self.num_requests = 0
         self.waiting_s = 0.0
         """Seconds of audio that are held in memory."""
@@ -77,6 +79,7 @@ class Service:
                 "model": self.model["name"],
                 "requests": self.num_requests,
                 "most_requests": self.limits.requests,
+                "streams": self.streams.num_open,
                 "version": __version__,
             }
         )
@@ -189,6 +192,7 @@ def make_app(
             Route("/health", service.health),
             Route("/v1/models", service.models),
             Route("/v1/audio/transcriptions", service.transcriptions, methods=["POST"]),
+            WebSocketRoute("/v1/audio/stream", service.streams.serve),
         ],
         middleware=[
             Middleware(Doorkeeper, hosts=hosts, origins=origins),

@@ -22,6 +22,8 @@ class Limits:
     """Of audio that waits or runs, all clients together, seconds; more gets 429."""
     streams: int = 16
     """Open streaming sockets; further ones are refused."""
+    stream_silence_s: float = 60.0
+    """In which an open stream must be sent something, seconds; silent ones are closed."""
     upload_s: float = 60.0
     """In which a request must have come whole, seconds; slower ones get 408."""
     silence_s: float = 10.0

@@ -1,0 +1,208 @@
+"""The streaming socket: what is said comes back as it is understood, whoever else is connected."""
+
+import concurrent.futures
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from http_client import Running, serving
+from tiny_model import SAMPLE_RATE, speak, write_model
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from speechrnn.runtime import Transcriber
+from speechrnn.server.limits import Limits
+
+PAUSE = np.zeros(SAMPLE_RATE, dtype=np.float32)
+SPEECH = np.concatenate([PAUSE, speak("ab c"), PAUSE, speak("cab"), PAUSE])
+END = json.dumps({"type": "end"})
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Transcriber:
+    return Transcriber(write_model(tmp_path_factory.mktemp("models") / "tones.onnx"))
+
+
+@pytest.fixture(scope="module")
+def running(tones: Transcriber) -> Iterator[Running]:
+    with serving(tones, hosts={"127.0.0.1"}, origins={"http://page.example"}) as server:
+        yield server
+
+
+def dial(running: Running, query: str = "", **options: Any) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{running.port}/v1/audio/stream{query}", open_timeout=60, **options)
+
+
+def pcm(waveform: np.ndarray) -> bytes:
+    return (waveform * 2**15).astype("<i2").tobytes()
+
+
+def converse(socket: ClientConnection, data: bytes, *, size: int = 4001) -> list[dict[str, Any]]:
+    """Say everything, and collect the answers until the end."""
+    for start in range(0, len(data), size):
+        socket.send(data[start : start + size])
+    socket.send(END)
+    answers = [json.loads(socket.recv(timeout=60))]
+    while answers[-1]["type"] not in ("done", "error"):
+        answers.append(json.loads(socket.recv(timeout=60)))
+    return answers
+
+
+def finals(answers: list[dict[str, Any]]) -> list[str]:
+    return [answer["text"] for answer in answers if answer["type"] == "final"]
+
+
+def test_a_stream_is_told_partial_and_final_texts(running: Running) -> None:
+    with dial(running) as socket:
+        answers = converse(socket, pcm(SPEECH))
+    assert answers[0]["type"] == "ready"
+    assert answers[0]["sample_rate"] == SAMPLE_RATE
+    assert 0 < answers[0]["latency"] < 2
+    assert finals(answers) == ["ab c", "cab"]
+    assert answers[-1] == {"type": "done"}
+    partials = [answer["text"] for answer in answers if answer["type"] == "partial"]
+    assert "ab" in partials
+    second = [answer for answer in answers if answer["type"] == "final"][1]
+    assert (second["id"], second["words"][0]["word"]) == (1, "cab")
+    assert second["start"] == pytest.approx(3.0, abs=0.03)  # 1 + 0.9 + 1 + 0.1 s
+
+
+def test_pcm_of_another_kind_is_understood(running: Running) -> None:
+    sides = [speak("a", sample_rate=48_000), speak("c", sample_rate=48_000)]
+    data = np.stack(sides, axis=1).astype("<f4").tobytes()
+    for channel, text in (("0", "a"), ("1", "c")):
+        query = f"?sample_rate=48000&encoding=f32le&channels=2&channel={channel}"
+        with dial(running, query) as socket:
+            assert finals(converse(socket, data)) == [text]
+
+
+def test_an_end_without_audio_is_no_error(running: Running) -> None:
+    with dial(running) as socket:
+        assert [answer["type"] for answer in converse(socket, b"")] == ["ready", "done"]
+
+
+def test_eight_streams_at_once_each_hear_their_own(running: Running) -> None:
+    texts = ["a", "b", "c", "ab", "bc", "ca", "abc", "cba"]
+
+    def ask(text: str) -> list[str]:
+        with dial(running) as socket:
+            return finals(converse(socket, pcm(speak(text)), size=1600))
+
+    with concurrent.futures.ThreadPoolExecutor(len(texts)) as clients:
+        assert list(clients.map(ask, texts)) == [[text] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("?rate=8000", "rate: no such parameter; there are channel, channels, encoding, sample_rate"),
+        ("?sample_rate=x", "sample_rate: must be a whole number, got 'x'"),
+        ("?sample_rate=0", "the sample rate of raw PCM must be > 0 Hz, got 0"),
+        ("?channels=9", "raw PCM must have 1 to 8 channels, got 9"),
+        ("?encoding=mp3", "the encoding of raw PCM must be one of s16le"),
+    ],
+)
+def test_what_cannot_be_pcm_is_refused(running: Running, query: str, message: str) -> None:
+    with dial(running, query) as socket:
+        answer = json.loads(socket.recv(timeout=60))
+        assert answer["type"] == "error"
+        assert message in answer["message"]
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=60)
+
+
+@pytest.mark.parametrize("text", ["hello", "{}", '{"type": "start"}', "[" * 10_000])
+def test_text_that_is_not_understood_ends_the_stream(running: Running, text: str) -> None:
+    with dial(running) as socket:
+        socket.send(text)
+        assert json.loads(socket.recv(timeout=60))["type"] == "ready"
+        answer = json.loads(socket.recv(timeout=60))
+    assert (answer["type"], answer["message"][:12]) == ("error", "send raw PCM")
+
+
+def test_samples_that_are_no_numbers_end_the_stream(running: Running) -> None:
+    with dial(running, "?encoding=f32le") as socket:
+        socket.send(np.full(1600, np.nan, dtype="<f4").tobytes())
+        answers = [json.loads(socket.recv(timeout=60)) for _ in range(2)]
+    assert "1600 samples are NaN" in answers[1]["message"]
+
+
+def test_a_message_that_is_too_large_ends_the_stream(running: Running) -> None:
+    def send_and_listen() -> None:
+        with dial(running) as socket:
+            socket.send(bytes(2**20 + 1))
+            while True:
+                socket.recv(timeout=60)
+
+    with pytest.raises(ConnectionClosed):
+        send_and_listen()
+
+
+def test_a_client_that_says_nothing_is_hung_up_on(tones: Transcriber) -> None:
+    with serving(tones, Limits(stream_silence_s=0.05)) as running, dial(running) as socket:
+        answers = [json.loads(socket.recv(timeout=60)) for _ in range(2)]
+        assert answers[1] == {"type": "error", "message": "nothing came for 0.05 s"}
+
+
+def until_there_is_a_place(running: Running) -> None:
+    """Dial, and go away in the middle of a stream; the server may still be clearing up behind another one."""
+    is_ready = False
+    while not is_ready:
+        with dial(running) as socket:
+            is_ready = json.loads(socket.recv(timeout=60))["type"] == "ready"
+            socket.send(pcm(speak("a")))
+
+
+def test_more_streams_than_there_are_places_for_are_told_to_come_again(tones: Transcriber) -> None:
+    with serving(tones, Limits(streams=1)) as running:
+        with dial(running) as first:
+            assert json.loads(first.recv(timeout=60))["type"] == "ready"
+            with dial(running) as second:
+                refused = json.loads(second.recv(timeout=60))
+                assert refused == {"type": "error", "message": "1 streams are open; try again later"}
+            assert finals(converse(first, pcm(speak("a"))))[-1:] == ["a"]
+        until_there_is_a_place(running)
+
+
+def test_a_client_that_goes_away_frees_its_place(tones: Transcriber) -> None:
+    with serving(tones, Limits(streams=1)) as running:
+        for _ in range(3):
+            until_there_is_a_place(running)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_welcome"),
+    [
+        ({}, True),
+        ({"origin": "http://page.example"}, True),
+        ({"origin": "http://evil.example"}, False),
+    ],
+)
+def test_a_web_page_may_listen_only_if_it_is_allowed_to(
+    running: Running, options: dict[str, Any], is_welcome: bool
+) -> None:
+    if is_welcome:
+        with dial(running, **options) as socket:
+            assert json.loads(socket.recv(timeout=60))["type"] == "ready"
+    else:
+        with pytest.raises(InvalidStatus, match="403"):
+            dial(running, **options)
+
+
+def test_a_keyword_model_has_no_text_to_stream(tmp_path: Path) -> None:
+    keywords = Transcriber(write_model(tmp_path / "keywords.onnx", "classification"))
+    with serving(keywords) as running, dial(running) as socket:
+        assert "keyword model" in json.loads(socket.recv(timeout=60))["message"]
+
+
+def test_open_streams_do_not_hold_up_a_graceful_end(tones: Transcriber) -> None:
+    with serving(tones) as running, dial(running) as socket:
+        assert json.loads(socket.recv(timeout=60))["type"] == "ready"
+        running.server.stop()
+        running.thread.join(timeout=60)
+        assert not running.thread.is_alive()
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=60)
