@@ -32,13 +32,19 @@ def write_corpus(root: Path, *, num_utterances: int = 11, labels: bool = False) 
     return root
 
 
-def make_task(*, labels: bool = False, features: dict[str, Any] | None = None, **options: Any) -> Any:
+def make_task(
+    *,
+    labels: bool = False,
+    features: dict[str, Any] | None = None,
+    encoder: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     torch.manual_seed(0)
     task: Any = ClassificationTask if labels else CTCTask
     return task(
         LABELS if labels else CHARACTERS,
         FeatureConfig(**(SMALL_FEATURES | (features or {}))),
-        EncoderConfig(**SMALL_ENCODER),  # type: ignore[arg-type]
+        EncoderConfig(**(SMALL_ENCODER | (encoder or {}))),  # type: ignore[arg-type]
         optimization=OptimizationConfig(lr=0.01),
         **options,
     )

@@ -4,7 +4,7 @@ import gzip
 import json
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from networks import noise
 from trainers import Stop, assert_same_weights, make_trainer, weights
 
 from speechrnn.cli.main import main
-from speechrnn.errors import ManifestError, TextError
+from speechrnn.errors import ConfigError, ManifestError, TextError
 from speechrnn.manifest import Utterance
 from speechrnn.nn.augmentation import AugmentationConfig
 from speechrnn.nn.checkpoint import load_checkpoint
-from speechrnn.training.callbacks import DataWait, LastCheckpoint
+from speechrnn.training.callbacks import AugmentationShares, DataWait, LastCheckpoint
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.prepare import prepare_utterances
+from speechrnn.training.recipe import config_from_recipe
 
 pytestmark = [
     # Lightning's advice on more workers, and its use of a torch function that torch is about to rename.
@@ -76,6 +77,39 @@ def test_training_logs_what_one_needs_to_see(corpus: Path, tmp_path: Path) -> No
         assert 0 <= logged[name] <= 1
     assert logged["train/masked_utterances"] == 0
     assert logged["val/error_rate"] == logged["val/wer"]
+
+
+def test_augmentation_is_proven_in_the_log(corpus: Path, tmp_path: Path) -> None:
+    task = make_task(augmentation=AugmentationConfig(gain_db=3.0, rooms=0.5))
+    trainer = make_trainer(tmp_path, callbacks=[AugmentationShares()], max_epochs=2)
+    trainer.fit(task, datamodule=make_data(corpus))
+    assert trainer.callback_metrics["train/augmented/gain"] == 1
+    assert 0 < trainer.callback_metrics["train/augmented/room"] < 1
+
+
+def test_a_carried_state_is_one_that_a_clip_left_or_zeros(labelled: Path) -> None:
+    task = make_task(labels=True, encoder={"bidirectional": False}, carry_state=0.5)
+    assert task.draw_states(3) is None  # nothing was left before the first batch
+    [left] = task.left_states = [(torch.arange(1.0, 9.0).view(2, 4),)]
+    [(drawn,)] = task.draw_states(200)
+    rows = {tuple(row) for row in drawn.tolist()}
+    assert rows == {(0, 0, 0, 0), *map(tuple, left[0].tolist())}
+    assert 60 < int((drawn[:, 0] == 0).sum()) < 140
+
+
+def test_training_with_carried_states_begins_the_next_batch_in_them(labelled: Path, tmp_path: Path) -> None:
+    task = make_task(labels=True, encoder={"bidirectional": False}, carry_state=1.0)
+    make_trainer(tmp_path, max_epochs=1).fit(task, datamodule=make_data(labelled))
+    features, lengths = torch.zeros(1, 10, task.config.features.n_features), torch.tensor([10])
+    carried = task.eval().classify(features, lengths)
+    assert not torch.allclose(carried, task.model.classify_frames(features, lengths)[0])
+
+
+def test_states_cannot_be_carried_backwards() -> None:
+    with pytest.raises(ConfigError, match="carry_state must be 0 when encoder.bidirectional is true"):
+        make_task(labels=True, carry_state=0.5)
+    with pytest.raises(ConfigError, match=r"carry_state must be in \[0, 1\], got 2"):
+        make_task(labels=True, carry_state=2.0)
 
 
 def test_the_validation_error_rate_is_the_ratio_of_all_counts(corpus: Path, tmp_path: Path) -> None:
@@ -218,18 +252,32 @@ def shrink(recipe: Path, data: Path, root: Path, *more: str) -> list[str]:
     ]
 
 
+DIGITS = ("zero", "one", "two", "three")
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips whose texts suit every recipe: they are words of letters and labels at once."""
-    root = tmp_path_factory.mktemp("digits")
-    words = ["zero", "one", "two", "three"]
+    """Clips of digits."""
+    return write_words(tmp_path_factory.mktemp("digits"), DIGITS)
+
+
+def write_words(root: Path, words: Sequence[str]) -> Path:
+    """Write a clip of noise for each word, and the same manifest for all splits."""
+    root.mkdir(exist_ok=True)
     utterances = []
     for number, word in enumerate(words):
-        soundfile.write(root / f"{word}.wav", noise(16000 + 1000 * number).numpy(), 16000)
-        utterances.append(Utterance(id=word, audio=root / f"{word}.wav", text=word, speaker=f"s{number}"))
+        audio = root / f"{number}.wav"
+        soundfile.write(audio, noise(16000 + 1000 * number).numpy(), 16000)
+        utterances.append(Utterance(id=word, audio=audio, text=word, speaker=f"s{number}"))
     for split in ("train", "dev", "test"):
         prepare_utterances(utterances, root / f"{split}.jsonl.gz")
     return root
+
+
+def words_of(recipe: Path) -> tuple[str, ...]:
+    """Find texts that suit a recipe: labels of its own, or words of letters."""
+    vocabulary = config_from_recipe(recipe).vocabulary
+    return vocabulary.tokens[:4] if vocabulary.unit == "label" else DIGITS
 
 
 @pytest.mark.filterwarnings(
@@ -237,16 +285,29 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )  # the command line shows Lightning's advice to users, here it is not news
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_recipe_is_trained_tested_exported_and_used(
-    recipe: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    steps = ["--trainer.max_epochs", "1", "--trainer.max_steps", "2", "--model.encoder.hidden_size", "8"]
-    assert main(["fit", *shrink(recipe, digits, tmp_path, *steps)]) == 0
+    corpus = write_words(tmp_path / "corpus", words_of(recipe))
+    # A recipe that mixes noise in names a manifest where the recipe's README makes it.
+    noisy = ["--model.augmentation.noise", str(corpus / "train.jsonl.gz")] * (
+        "noise: exp/" in recipe.read_text()
+    )
+    steps = [
+        *noisy,
+        "--trainer.max_epochs",
+        "1",
+        "--trainer.max_steps",
+        "2",
+        "--model.encoder.hidden_size",
+        "8",
+    ]
+    assert main(["fit", *shrink(recipe, corpus, tmp_path, *steps)]) == 0
     checkpoints = tmp_path / "checkpoints"
     assert sorted(path.name for path in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
     best = str(checkpoints / "best.ckpt")
     capsys.readouterr()
-    options = shrink(recipe, digits, tmp_path, "--model.encoder.hidden_size", "8")
+    options = shrink(recipe, corpus, tmp_path, "--model.encoder.hidden_size", "8")
     assert main(["test", *options, "--ckpt_path", best]) == 0
     assert "95 % bootstrap over 4 speakers" in capsys.readouterr().out
     [results] = tmp_path.glob("lightning_logs/*/test_results.jsonl")
@@ -254,7 +315,7 @@ def test_every_recipe_is_trained_tested_exported_and_used(
     assert main(["predict", *options, "--ckpt_path", best]) == 0
     assert "predict: 4 utterances in" in capsys.readouterr().out
     assert main(["export", best, str(tmp_path / "m.onnx")]) == 0
-    assert main(["transcribe", "-m", str(tmp_path / "m.onnx"), str(digits / "one.wav")]) == 0
+    assert main(["transcribe", "-m", str(tmp_path / "m.onnx"), str(corpus / "1.wav")]) == 0
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -262,7 +323,7 @@ def test_a_finished_run_is_never_trained_over_and_can_go_on(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [recipe] = [path for path in RECIPES if path.stem == "gru"]
+    [recipe] = [path for path in RECIPES if path.parent.name == "fsdd"]
     small = ["--model.encoder.hidden_size", "8"]
     options = shrink(recipe, digits, tmp_path, *small)
     assert main(["fit", *options, "--trainer.max_epochs", "1"]) == 0
@@ -318,7 +379,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_status_130(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [recipe] = [path for path in RECIPES if path.stem == "gru"]
+    [recipe] = [path for path in RECIPES if path.parent.name == "fsdd"]
     step = ClassificationTask.training_step
 
     def interrupted(task: ClassificationTask, batch: Any, batch_idx: int) -> Any:

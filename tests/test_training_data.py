@@ -89,6 +89,18 @@ def test_workers_give_the_same_batches(corpus: Path) -> None:
     assert [batch.utterances for batch in make_data(corpus, num_workers=1).val_dataloader()] == alone
 
 
+def test_kept_audio_is_read_once_and_is_the_same(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    data = make_data(tmp_path, keep_audio=True)
+    first = {batch.utterances[0]: batch.waveform for batch in data.val_dataloader()}
+    for path in tmp_path.glob("*.wav"):
+        path.unlink()
+    again = {batch.utterances[0]: batch.waveform for batch in data.val_dataloader()}
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    with pytest.raises(AudioError):
+        next(iter(data.train_dataloader()))
+
+
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"train.jsonl.gz: no such manifest; make it with"):
         make_data(tmp_path).cuts("train")

@@ -16,7 +16,13 @@ from speechrnn.nn.checkpoint import load_checkpoint
 from speechrnn.nn.restore import restore_model
 from speechrnn.nn.transfer import transfer_weights
 from speechrnn.runtime import find_model
-from speechrnn.training.callbacks import DataWait, LastCheckpoint, PredictionWriter, checkpoint_folder
+from speechrnn.training.callbacks import (
+    AugmentationShares,
+    DataWait,
+    LastCheckpoint,
+    PredictionWriter,
+    checkpoint_folder,
+)
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
 from speechrnn.training.data import SpeechDataModule
@@ -31,7 +37,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": 1,
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 1,
-    "callbacks": [DataWait(), PredictionWriter(), LastCheckpoint()],
+    "callbacks": [DataWait(), AugmentationShares(), PredictionWriter(), LastCheckpoint()],
 }
 CALLBACK_DEFAULTS: dict[str, Any] = {
     "checkpoint.monitor": "val/error_rate",

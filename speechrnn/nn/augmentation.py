@@ -1,12 +1,21 @@
-"""Augmentation of training batches, on their own device: speed, telephone band and SpecAugment."""
+"""Augmentation of training batches, on their own device: speed, rooms, noise, level, band and SpecAugment."""
 
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 import torchaudio.functional as AF
 from torch import Tensor, nn
 
+from speechrnn.audio import load_audio
+from speechrnn.errors import ManifestError
+from speechrnn.manifest import read_manifest
 from speechrnn.nn.config import require
+
+DIRECT_SOUND_MS = 2.5  # what of a room response counts as the direct sound; reflections come later
+QUIETEST = 1e-8  # mean power, -80 dB, below which a recording has no level that others could be set to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +30,22 @@ class AugmentationConfig:
     """Largest stretch of a clip's frequency axis either way, 0.1 say: other vocal tracts (Jaitly and Hinton, 2013)."""
     noise_db: float | None = None
     """Highest level of white noise in dB below the clip's own; each clip draws from 30 dB less; none: off."""
+    noise: str | None = None
+    """Manifest of recordings to mix in, as `speechrnn prepare` writes it; none switches it off."""
+    noise_share: float = 0.5
+    """Share of clips that get such noise."""
+    noise_snr_db: tuple[float, float] = (0.0, 30.0)
+    """Range from which each clip draws how far the noise lies below it, dB."""
+    rooms: float = 0.0
+    """Share of clips heard through a simulated room."""
+    room_rt60_s: tuple[float, float] = (0.1, 0.8)
+    """Range from which each room draws its reverberation time, seconds."""
+    room_drr_db: tuple[float, float] = (0.0, 15.0)
+    """Range of the direct sound's power over that of the reverberation, dB: 0 is far from the microphone."""
+    gain_db: float = 0.0
+    """Largest change of a clip's level either way, dB."""
+    shift_s: float = 0.0
+    """Largest shift of a clip in time either way, seconds; what is shifted out is lost."""
     time_masks: int = 0
     """SpecAugment time masks in an utterance (Park et al., 2019, arXiv:1904.08779)."""
     time_mask_frames: int = 25
@@ -43,30 +68,166 @@ class AugmentationConfig:
         require(
             0 <= self.frequency_warp < 0.5, "augmentation.frequency_warp", self.frequency_warp, "in [0, 0.5)"
         )
+        for name in ("noise_share", "rooms"):
+            require(0 <= getattr(self, name) <= 1, f"augmentation.{name}", getattr(self, name), "in [0, 1]")
+        for name in ("noise_snr_db", "room_rt60_s", "room_drr_db"):
+            low, high = getattr(self, name)
+            require(low <= high, f"augmentation.{name}", [low, high], "a range from low to high")
+        require(self.room_rt60_s[0] > 0, "augmentation.room_rt60_s", self.room_rt60_s, "> 0")
+        for name in ("gain_db", "shift_s"):
+            require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
         for name in ("time_masks", "time_mask_frames", "frequency_masks", "frequency_mask_size"):
             require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
 
 
 class WaveformAugmentation(nn.Module):
-    """Change speed and bandwidth of a batch of waveforms; the identity in evaluation."""
+    """Change a batch of waveforms, each clip in its own way; the identity in evaluation.
 
-    def __init__(self, config: AugmentationConfig) -> None:
+    In the order of nature: the voice, the room, the noise in it, the level, the line.
+
+    Attributes:
+        changed: How many clips each change has befallen, and under ``clips`` how many came by.
+    """
+
+    def __init__(self, config: AugmentationConfig, sample_rate: int) -> None:
         super().__init__()
         self.config = config
+        self.sample_rate = sample_rate
+        self.noise: Tensor | None = None
+        self.changed: Counter[str] = Counter()
 
     def forward(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Augment (batch, samples) waveforms; lengths (batch,) int64 follow the speed."""
         if not self.training:
             return waveform, waveform_lengths
-        if self.config.speeds:
-            choice = int(torch.randint(len(self.config.speeds), ()))
-            waveform, waveform_lengths = change_speed(waveform, waveform_lengths, self.config.speeds[choice])
-        if torch.rand(()) < self.config.narrowband:
+        config, rate = self.config, self.sample_rate
+        self.changed["clips"] += len(waveform)
+        if config.speeds:
+            speed = config.speeds[int(torch.randint(len(config.speeds), ()))]
+            waveform, waveform_lengths = change_speed(waveform, waveform_lengths, speed)
+            self.changed["speed"] += len(waveform) * (speed != 1)
+        if config.shift_s:
+            waveform = shift(waveform, round(config.shift_s * rate))
+            self.changed["shift"] += len(waveform)
+        if config.rooms:
+            chosen = self.choose("room", config.rooms, waveform)
+            responses = draw_rooms(config, len(chosen), rate, waveform.device)
+            waveform = waveform.index_copy(0, chosen, reverberate(waveform[chosen], responses))
+        if config.noise is not None:
+            chosen = self.choose("noise", config.noise_share, waveform)
+            noise = draw_stretches(self.load_noise(config.noise), len(chosen), waveform.shape[1])
+            mixed = mix(
+                waveform[chosen], waveform_lengths[chosen], noise.to(waveform.device), config.noise_snr_db
+            )
+            waveform = waveform.index_copy(0, chosen, mixed)
+        if config.noise_db is not None:
+            waveform = add_noise(waveform, waveform_lengths, config.noise_db)
+            self.changed["white_noise"] += len(waveform)
+        if config.gain_db:
+            waveform = change_level(waveform, config.gain_db)
+            self.changed["gain"] += len(waveform)
+        if torch.rand(()) < config.narrowband:
             halved = AF.resample(waveform, 2, 1)
             waveform = AF.resample(halved, 1, 2)[:, : waveform.shape[1]]
-        if self.config.noise_db is not None:
-            waveform = add_noise(waveform, waveform_lengths, self.config.noise_db)
+            self.changed["narrowband"] += len(waveform)
         return waveform, waveform_lengths
+
+    def choose(self, name: str, share: float, waveform: Tensor) -> Tensor:
+        """Draw the clips of a batch that a change befalls, (chosen,) int64 rows, and count them."""
+        chosen = (torch.rand(len(waveform), device=waveform.device) < share).nonzero().flatten()
+        self.changed[name] += len(chosen)
+        return chosen
+
+    def load_noise(self, manifest: str) -> Tensor:
+        """Read the noise once, all recordings end to end, (samples,) int16; errors as ``read_noise``."""
+        if self.noise is None:
+            self.noise = read_noise(Path(manifest), self.sample_rate)
+        return self.noise
+
+    def take_shares(self) -> dict[str, float]:
+        """Give the share of clips that each change befell since the last time."""
+        num_clips = self.changed.pop("clips", 0)
+        shares = {name: number / max(num_clips, 1) for name, number in self.changed.items()}
+        self.changed.clear()
+        return shares
+
+
+def read_noise(manifest: Path, sample_rate: int) -> Tensor:
+    """Read all recordings of a manifest end to end: (samples,) int16, which halves the memory.
+
+    Raises:
+        ManifestError: If the manifest cannot be read, or holds nothing.
+        AudioError: If a recording cannot be read.
+    """
+    recordings = [load_audio(u.audio, sample_rate=sample_rate) for u in read_manifest(manifest)]
+    if not recordings:
+        raise ManifestError(f"{manifest}: augmentation.noise holds no recording")
+    samples = np.concatenate(recordings)
+    return torch.from_numpy((samples * 32767).clip(-32768, 32767).astype(np.int16))
+
+
+def draw_stretches(noise: Tensor, number: int, num_samples: int) -> Tensor:
+    """Cut stretches out of (samples,) int16 noise from random places, round its end: (number, num_samples)."""
+    starts = torch.randint(len(noise), (number, 1))
+    return noise[(starts + torch.arange(num_samples)) % len(noise)].float() / 32768
+
+
+def mix(waveform: Tensor, waveform_lengths: Tensor, noise: Tensor, snr_db: tuple[float, float]) -> Tensor:
+    """Add (batch, samples) noise to each clip, at a ratio of their powers drawn from a range in dB.
+
+    Noise that is silent stays so.
+    """
+    power = waveform.square().sum(1) / waveform_lengths.clamp(min=1)
+    ratio_db = uniform(snr_db, len(waveform), waveform.device)
+    wanted = power * 10 ** (-ratio_db / 10)
+    scale = (wanted / noise.square().mean(1).clamp(min=QUIETEST)).sqrt()
+    return waveform + scale.unsqueeze(1) * noise
+
+
+def draw_rooms(config: AugmentationConfig, number: int, sample_rate: int, device: torch.device) -> Tensor:
+    """Draw room responses (number, taps): the direct sound, then noise that decays as Polack's model has it (1988).
+
+    The power falls by 60 dB in the reverberation time; the direct sound is at tap 0, so nothing is delayed.
+    """
+    rt60_s = uniform(config.room_rt60_s, number, device).unsqueeze(1)
+    drr_db = uniform(config.room_drr_db, number, device)
+    time_s = torch.arange(round(config.room_rt60_s[1] * sample_rate), device=device) / sample_rate
+    tail = torch.randn(number, len(time_s), device=device) * 10 ** (-3 * time_s / rt60_s)
+    tail = tail * (time_s > DIRECT_SOUND_MS / 1000)
+    power = tail.square().sum(1).clamp(min=QUIETEST)
+    response = tail * (10 ** (-drr_db / 10) / power).sqrt().unsqueeze(1)
+    response[:, 0] = 1.0
+    return response
+
+
+def reverberate(waveform: Tensor, responses: Tensor) -> Tensor:
+    """Convolve (batch, samples) clips with (batch, taps) responses; the tail behind the end is cut off."""
+    if not len(waveform):
+        return waveform  # MKL's Fourier transform refuses an empty batch
+    size = 1 << (waveform.shape[1] + responses.shape[1]).bit_length()  # a power of two: primes are slow
+    spectrum = torch.fft.rfft(waveform, size) * torch.fft.rfft(responses, size)
+    return torch.fft.irfft(spectrum, size)[:, : waveform.shape[1]]
+
+
+def change_level(waveform: Tensor, gain_db: float) -> Tensor:
+    """Make each clip louder or softer by up to ``gain_db``; what is too loud is clipped, as a converter would."""
+    gains_db = uniform((-gain_db, gain_db), len(waveform), waveform.device)
+    return (waveform * 10 ** (gains_db / 20).unsqueeze(1)).clamp(-1, 1)
+
+
+def shift(waveform: Tensor, longest: int) -> Tensor:
+    """Move each clip of (batch, samples) by up to ``longest`` samples either way; silence fills the gap."""
+    num_samples = waveform.shape[1]
+    offsets = torch.randint(-longest, longest + 1, (len(waveform), 1), device=waveform.device)
+    source = torch.arange(num_samples, device=waveform.device) - offsets
+    inside = (source >= 0) & (source < num_samples)
+    return waveform.gather(1, source.clamp(0, num_samples - 1)) * inside
+
+
+def uniform(limits: tuple[float, float], number: int, device: torch.device) -> Tensor:
+    """Draw ``number`` values from a range."""
+    low, high = limits
+    return low + (high - low) * torch.rand(number, device=device)
 
 
 def change_speed(waveform: Tensor, waveform_lengths: Tensor, speed: float) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,17 @@ class DataWait(Callback):
         pl_module.log("train/data_wait_share", self.waited_s / total_s if total_s else 0.0)
 
 
+class AugmentationShares(Callback):
+    """Log the share of an epoch's clips that each augmentation has changed: proof that it is at work."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the shares."""
+        augmentation = getattr(pl_module, "waveform_augmentation", None)
+        if augmentation is not None:
+            shares = augmentation.take_shares()
+            pl_module.log_dict({f"train/augmented/{name}": share for name, share in shares.items()})
+
+
 class LastCheckpoint(Checkpoint):
     """Save ``last.ckpt`` after every epoch, and when training is interrupted or fails.
 

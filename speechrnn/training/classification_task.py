@@ -9,8 +9,9 @@ from torch import Tensor
 
 from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation, draw_warps
 from speechrnn.nn.checkpoint import checkpoint_entry
-from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelConfig
+from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelConfig, require
 from speechrnn.nn.model import SpeechModel
+from speechrnn.nn.recurrent import State
 from speechrnn.text import Vocabulary
 from speechrnn.training.data import SpeechBatch
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
@@ -31,6 +32,7 @@ class ClassificationTask(pl.LightningModule):
         augmentation: AugmentationConfig = AugmentationConfig(),
         optimization: OptimizationConfig = OptimizationConfig(),
         label_smoothing: float = 0.0,
+        carry_state: float = 0.0,
     ) -> None:
         """Build the network.
 
@@ -42,6 +44,11 @@ class ClassificationTask(pl.LightningModule):
             augmentation: Changes to training batches.
             optimization: AdamW and its schedule.
             label_smoothing: Probability spread over all labels, 0 to below 1.
+            carry_state: Share of training clips that begin in the state that another clip left, as in a
+                stream, and not in zeros; for unidirectional encoders.
+
+        Raises:
+            ConfigError: Naming an option, its value and its range.
         """
         super().__init__()
         self.config = ModelConfig(
@@ -54,8 +61,17 @@ class ClassificationTask(pl.LightningModule):
         self.model = SpeechModel(self.config)
         self.optimization = optimization
         self.label_smoothing = label_smoothing
+        require(0 <= carry_state <= 1, "carry_state", carry_state, "in [0, 1]")
+        require(
+            not (carry_state and encoder.bidirectional),
+            "carry_state",
+            carry_state,
+            "0 when encoder.bidirectional is true (its backward direction starts at the end)",
+        )
+        self.carry_state = carry_state
+        self.left_states: list[State] | None = None
         self.augmentation = augmentation
-        self.waveform_augmentation = WaveformAugmentation(augmentation)
+        self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
         self.label_errors = Share()
         self.results: list[UtteranceResult] = []
@@ -70,11 +86,28 @@ class ClassificationTask(pl.LightningModule):
         warps = draw_warps(self.augmentation, len(waveform), waveform.device)
         features, input_lengths = self.model.features(waveform, waveform_lengths, warps)
         features = self.spec_augment(features, input_lengths)
-        log_probs, _ = self.model.classify_frames(features, input_lengths)
+        log_probs = self.classify(features, input_lengths)
         # Log probabilities are their own log softmax, so cross entropy takes them as logits.
         loss = F.cross_entropy(log_probs, self.targets(batch), label_smoothing=self.label_smoothing)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.texts))
         return loss
+
+    def classify(self, features: Tensor, input_lengths: Tensor) -> Tensor:
+        """Compute a training batch's log_probs, some clips from states that the batch before left."""
+        states = self.draw_states(len(features)) if self.carry_state else None
+        encoded, output_lengths, states = self.model.encoder(features, input_lengths, states)
+        self.left_states = [tuple(part.detach() for part in state) for state in states]
+        log_probs: Tensor = self.model.head(encoded, output_lengths)
+        return log_probs
+
+    def draw_states(self, batch_size: int) -> list[State] | None:
+        """Draw a state for each clip: one that another clip left, or zeros; none before the second batch."""
+        if self.left_states is None:
+            return None
+        one = self.left_states[0][0]
+        rows = torch.randint(len(one), (batch_size,), device=one.device)
+        carried = torch.rand(batch_size, 1, device=one.device) < self.carry_state
+        return [tuple(part[rows] * carried for part in state) for state in self.left_states]
 
     def targets(self, batch: SpeechBatch) -> Tensor:
         """Look up the labels' ids, (batch,)."""

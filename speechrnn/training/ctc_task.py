@@ -50,7 +50,7 @@ class CTCTask(pl.LightningModule):
         self.model = SpeechModel(self.config)
         self.optimization = optimization
         self.augmentation = augmentation
-        self.waveform_augmentation = WaveformAugmentation(augmentation)
+        self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
         self.word_errors = Share()
         self.character_errors = Share()

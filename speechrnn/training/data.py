@@ -14,7 +14,7 @@ from lhotse.dataset import DynamicBucketingSampler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from speechrnn.audio import load_audio
+from speechrnn.audio import Waveform, load_audio
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.nn.config import require
 from speechrnn.training.progress import epoch_progress, read_progress
@@ -38,12 +38,22 @@ class SpeechBatch(NamedTuple):
 class Utterances(Dataset[SpeechBatch]):
     """A dataset whose index is a batch of cuts and whose item is the batch itself."""
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, kept: "dict[str, Waveform] | None" = None) -> None:
+        """Set up; ``kept`` collects each cut's waveform by its id, and is asked first."""
         self.sample_rate = sample_rate
+        self.kept = kept
+
+    def load(self, cut: Cut) -> Waveform:
+        """Load a cut's waveform, or find it among those that are kept."""
+        if self.kept is None:
+            return load_cut(cut, self.sample_rate)
+        if cut.id not in self.kept:
+            self.kept[cut.id] = load_cut(cut, self.sample_rate)
+        return self.kept[cut.id]
 
     def __getitem__(self, cuts: CutSet) -> SpeechBatch:
         """Load and pad one batch."""
-        waveforms = [load_cut(cut, self.sample_rate) for cut in cuts]
+        waveforms = [self.load(cut) for cut in cuts]
         lengths = [len(waveform) for waveform in waveforms]
         padded = np.zeros((len(waveforms), max(lengths)), dtype=np.float32)
         for row, waveform in zip(padded, waveforms, strict=True):
@@ -57,7 +67,7 @@ class Utterances(Dataset[SpeechBatch]):
         )
 
 
-def load_cut(cut: Cut, sample_rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def load_cut(cut: Cut, sample_rate: int) -> Waveform:
     """Load a cut's waveform at ``sample_rate``.
 
     Raises:
@@ -174,6 +184,7 @@ class SpeechDataModule(pl.LightningDataModule):
         max_batch_s: float = 60.0,
         num_buckets: int = 10,
         num_workers: int = 1,
+        keep_audio: bool = False,
         seed: int = 0,
     ) -> None:
         """Set up the data; nothing is read yet.
@@ -188,6 +199,8 @@ class SpeechDataModule(pl.LightningDataModule):
             max_batch_s: Seconds of audio in a batch, > 0; its last utterance may reach a little beyond.
             num_buckets: Lengths are sorted into this many buckets, >= 1.
             num_workers: Processes that load audio; 0 loads it in the training process.
+            keep_audio: Keep decoded audio in memory, 230 MB an hour at 16 kHz; pays for small corpora, where
+                decoding costs as much as a small network, and with ``num_workers`` 0.
             seed: Of the order of batches; with the epoch it fixes the order completely.
         """
         super().__init__()
@@ -200,6 +213,7 @@ class SpeechDataModule(pl.LightningDataModule):
         self.max_batch_s = max_batch_s
         self.num_buckets = num_buckets
         self.num_workers = num_workers
+        self.kept: dict[str, dict[str, Waveform]] | None = {} if keep_audio else None
         self.seed = seed
         self.resumed = {"epoch": -1, "num_done": 0}
 
@@ -254,10 +268,11 @@ class SpeechDataModule(pl.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
         )
 
-    def loader(self, plan: BatchPlan) -> DataLoader[SpeechBatch]:
-        """Make the loader of a plan."""
+    def loader(self, plan: BatchPlan, split: str) -> DataLoader[SpeechBatch]:
+        """Make the loader of a split's plan."""
+        kept = None if self.kept is None else self.kept.setdefault(split, {})
         return DataLoader(
-            Utterances(self.sample_rate),
+            Utterances(self.sample_rate, kept),
             sampler=plan,
             batch_size=None,
             num_workers=self.num_workers,
@@ -270,7 +285,7 @@ class SpeechDataModule(pl.LightningDataModule):
         plan = self.plan("train", epoch=epoch, shuffle=True)
         if epoch == self.resumed["epoch"]:
             plan.num_done = self.resumed["num_done"] % len(plan)
-        return self.loader(plan)
+        return self.loader(plan, "train")
 
     def statistics_batches(self, num_batches: int) -> Iterator[SpeechBatch]:
         """Yield up to ``num_batches`` training batches, the same ones on every process."""
@@ -282,19 +297,19 @@ class SpeechDataModule(pl.LightningDataModule):
             shuffle=True,
         )
         plan.batches = plan.batches[:num_batches]
-        return iter(self.loader(plan))
+        return iter(self.loader(plan, "train"))
 
     def val_dataloader(self) -> DataLoader[SpeechBatch]:
         """Make the loader of the dev set."""
-        return self.loader(self.plan("dev"))
+        return self.loader(self.plan("dev"), "dev")
 
     def test_dataloader(self) -> DataLoader[SpeechBatch]:
         """Make the loader of the test set."""
-        return self.loader(self.plan("test"))
+        return self.loader(self.plan("test"), "test")
 
     def predict_dataloader(self) -> DataLoader[SpeechBatch]:
         """Make the loader of the set to transcribe."""
-        return self.loader(self.plan("predict"))
+        return self.loader(self.plan("predict"), "predict")
 
     def state_dict(self) -> dict[str, int]:
         """Tell how far the epoch has come, for the checkpoint."""
