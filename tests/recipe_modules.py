@@ -11,6 +11,7 @@ arabic_speech_commands = importlib.import_module("recipes.arabic_speech_commands
 fsdd = importlib.import_module("recipes.fsdd.prepare")
 librispeech = importlib.import_module("recipes.librispeech.prepare")
 speech_commands = importlib.import_module("recipes.speech_commands.prepare")
+wake_word = importlib.import_module("recipes.wake_word.prepare")
 pack_fsdd = importlib.import_module("data.pack_fsdd")
 make_samples = importlib.import_module("data.make_samples")
 sys.path.remove(str(ROOT))

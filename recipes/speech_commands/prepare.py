@@ -18,13 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import soundfile as sf
-
 from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
-from speechrnn.errors import AudioError, ManifestError
+from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines, read_manifest
 from speechrnn.training.download import DownloadError, download_release, ignore_progress
+from speechrnn.training.stretches import duration_s, middle_stretch
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
@@ -282,36 +281,12 @@ def cut_speech(manifest: Path) -> Iterator[Utterance]:
     chosen = [u for u in utterances if str(u.speaker) in speakers and not set(u.text.split()) & set(COMMANDS)]
     if not chosen:
         raise ManifestError(f"{manifest}: --speech holds no utterance without a command")
-    yield from (middle_second(u, UNKNOWN) for u in chosen)
+    yield from (middle_stretch(u, CLIP_S, UNKNOWN) for u in chosen)
 
 
 def cut_noise(manifest: Path) -> Iterator[Utterance]:
-    """Take the middle second of every recording; raises ``ManifestError`` if the manifest cannot be read."""
-    yield from (replace(middle_second(u, SILENCE), speaker=None) for u in read_manifest(manifest))
-
-
-def middle_second(utterance: Utterance, label: str) -> Utterance:
-    """Cut a second out of the middle of an utterance, or take all of a shorter one."""
-    whole_s = utterance.duration_s or duration_s(utterance.audio) - utterance.start_s
-    return replace(
-        utterance,
-        id=f"{label}-{utterance.id}",
-        text=label,
-        start_s=utterance.start_s + round(max(0.0, (whole_s - CLIP_S) / 2), 3),
-        duration_s=min(CLIP_S, whole_s),
-    )
-
-
-def duration_s(audio: Path) -> float:
-    """Read a recording's length in seconds.
-
-    Raises:
-        AudioError: If it cannot be read.
-    """
-    try:
-        return float(sf.info(audio).duration)
-    except (sf.SoundFileError, OSError) as error:
-        raise AudioError(f"audio file {audio} cannot be read: {error}") from error
+    """Take the middle second of every recording; errors as of ``read_manifest``."""
+    yield from (replace(middle_stretch(u, CLIP_S, SILENCE), speaker=None) for u in read_manifest(manifest))
 
 
 # ---- Command line -------------------------------------------------------------------------------

@@ -206,7 +206,8 @@ def reverberate(waveform: Tensor, responses: Tensor) -> Tensor:
         return waveform  # MKL's Fourier transform refuses an empty batch
     size = 1 << (waveform.shape[1] + responses.shape[1]).bit_length()  # a power of two: primes are slow
     spectrum = torch.fft.rfft(waveform, size) * torch.fft.rfft(responses, size)
-    return torch.fft.irfft(spectrum, size)[:, : waveform.shape[1]]
+    heard: Tensor = torch.fft.irfft(spectrum, size)
+    return heard[:, : waveform.shape[1]]
 
 
 def change_level(waveform: Tensor, gain_db: float) -> Tensor:

@@ -1,0 +1,36 @@
+"""Stretches of longer recordings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechrnn.errors import AudioError
+from speechrnn.manifest import Utterance
+from speechrnn.training.stretches import middle_stretch
+
+
+def test_a_stretch_is_the_middle_of_the_utterance_within_its_file() -> None:
+    utterance = Utterance(
+        id="a", audio=Path("a.wav"), text="so be it", speaker="s", start_s=10.0, duration_s=4.0
+    )
+    cut = middle_stretch(utterance, 1.0, "other")
+    assert (cut.id, cut.text, cut.speaker, cut.start_s, cut.duration_s) == (
+        "other-a",
+        "other",
+        "s",
+        11.5,
+        1.0,
+    )
+
+
+def test_a_short_recording_of_unknown_length_is_taken_whole(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros(8000), 16000)
+    cut = middle_stretch(Utterance(id="a", audio=tmp_path / "a.wav", text=""), 1.0, "other")
+    assert (cut.start_s, cut.duration_s) == (0.0, 0.5)
+
+
+def test_audio_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"a\.wav cannot be read"):
+        middle_stretch(Utterance(id="a", audio=tmp_path / "a.wav", text=""), 1.0, "other")
