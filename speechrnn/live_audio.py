@@ -227,7 +227,8 @@ class Microphone:
             raise AudioError(f"{self.name}: cannot be opened at {source_rate} Hz: {error}") from error
 
     def _keep(self, samples: NDArray[np.float32], num_samples: int, time: object, status: object) -> None:
-        """Take a block from the device's own thread, which must not wait."""
+        """Take a block from the device's own thread, which must not wait; a status tells of audio lost before."""
+        self._num_lost += bool(status)
         if self._blocks.qsize() * BLOCK_S < MOST_WAITING_S:
             self._blocks.put(samples.copy())
         else:
@@ -250,6 +251,12 @@ class Microphone:
     def close(self) -> None:
         """Let the blocks end after those that wait, from any thread."""
         self._blocks.put(None)
+
+    def drain(self) -> Iterator[Waveform]:
+        """Stop listening, and yield the blocks that nobody has asked for yet."""
+        self._stream.stop()
+        self.close()
+        return self._listen()
 
     def _listen(self) -> Iterator[Waveform]:
         """Yield what was heard, and say so once if some of it was lost."""

@@ -17,6 +17,7 @@ import speechrnn
 from speechrnn.cli import live_options
 from speechrnn.cli import transcribe as command
 from speechrnn.cli.main import main
+from speechrnn.live_audio import Microphone
 
 PAUSE = np.zeros(SAMPLE_RATE, dtype=np.float32)
 SPEECH = np.concatenate([PAUSE, speak("ab c"), PAUSE, speak("cab"), PAUSE])
@@ -122,21 +123,23 @@ def test_damaged_samples_end_the_stream_with_an_error(
     assert "standard input, at 0.0 s: 1600 samples are NaN" in capsys.readouterr().err
 
 
-class FakeMicrophone:
-    """Hears an utterance, then Ctrl-C."""
+class FakeMicrophone(Microphone):
+    """Hears the beginning of an utterance, then Ctrl-C; the rest waits to be asked for."""
 
-    opened: bool = False
+    model_is_open = False
 
     def __init__(self, *, sample_rate: int, device: int | str | None) -> None:
-        assert FakeMicrophone.opened, "the model must be opened first"
-        self.device = device
+        assert FakeMicrophone.model_is_open, "the model must be opened first"
 
     def __enter__(self) -> Iterator[np.ndarray]:
-        yield from np.split(speak("ab"), 5)
+        yield from np.split(speak("ab"), 5)[:3]
         raise KeyboardInterrupt
 
     def __exit__(self, *exception: object) -> None:
         pass
+
+    def drain(self) -> Iterator[np.ndarray]:
+        return iter(np.split(speak("ab"), 5)[3:])
 
 
 def test_a_microphone_is_heard_until_it_is_interrupted(
@@ -145,7 +148,7 @@ def test_a_microphone_is_heard_until_it_is_interrupted(
     open_transcriber = command.open_transcriber
 
     def note_and_open(*arguments: Any) -> Any:
-        FakeMicrophone.opened = True
+        FakeMicrophone.model_is_open = True
         return open_transcriber(*arguments)
 
     monkeypatch.setattr(live_options, "Microphone", FakeMicrophone)

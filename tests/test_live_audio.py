@@ -136,13 +136,17 @@ class FakeStream:
     """A device that hears what it is given as soon as it is started."""
 
     blocks: tuple[np.ndarray, ...] = ()
+    status: object = None
 
     def __init__(self, *, callback: Callable[..., None], **options: Any) -> None:
         self.callback, self.options, self.is_closed = callback, options, False
 
     def start(self) -> None:
         for block in self.blocks:
-            self.callback(block, len(block), None, None)
+            self.callback(block, len(block), None, self.status)
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def close(self) -> None:
         self.is_closed = True
@@ -175,6 +179,16 @@ def test_a_microphone_is_opened_at_its_own_rate_and_resampled(device: SimpleName
     np.testing.assert_allclose(heard, load_audio(said, sample_rate=16_000, source_rate=44_100), atol=1e-5)
 
 
+def test_what_a_microphone_has_heard_is_not_lost_when_it_is_stopped(device: SimpleNamespace) -> None:
+    device.InputStream.blocks = tuple(np.array_split(speak("a", sample_rate=44_100)[:, np.newaxis], 4))
+    microphone = Microphone(sample_rate=44_100)
+    with microphone as blocks:
+        heard = [next(blocks)]
+        heard += microphone.drain()
+        assert microphone._stream.is_stopped
+    assert np.concatenate(heard).tolist() == speak("a", sample_rate=44_100).tolist()
+
+
 def test_a_microphone_that_nobody_listens_to_loses_audio_and_says_so(
     device: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,6 +196,16 @@ def test_a_microphone_that_nobody_listens_to_loses_audio_and_says_so(
     device.InputStream.blocks = (np.zeros((4410, 1), dtype=np.float32),) * 3
     with Microphone(sample_rate=44_100) as blocks:
         assert len(next(blocks)) == 4410
+    assert "microphone: audio was lost" in caplog.text
+
+
+def test_audio_that_the_device_lost_is_told_of(
+    device: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.InputStream.blocks = (np.zeros((4410, 1), dtype=np.float32),)
+    device.InputStream.status = "input overflow"
+    with Microphone(sample_rate=44_100) as blocks:
+        next(blocks)
     assert "microphone: audio was lost" in caplog.text
 
 

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechrnn.audio import read_format
+from speechrnn.audio import Waveform, read_format
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
@@ -24,7 +24,8 @@ from speechrnn.cli.model_options import (
 from speechrnn.cli.output_files import OutputFolder
 from speechrnn.cli.transcription_jobs import Job, plan
 from speechrnn.errors import SpeechRNNError
-from speechrnn.runtime import EndpointOptions, Transcriber, Transcription
+from speechrnn.live_audio import Microphone
+from speechrnn.runtime import EndpointOptions, Transcriber, Transcription, TranscriptionStream
 from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
 from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
@@ -263,19 +264,26 @@ def listen(args: argparse.Namespace) -> None:
     view = LiveView(
         as_json=args.output_format == "json", by_word=args.word_timestamps, partials=args.partials
     )
-    with clean_end(), open_live(args, transcriber.info.sample_rate, channel=channel) as blocks:
+    source = open_live(args, transcriber.info.sample_rate, channel=channel)
+    with clean_end(), source as blocks:
         try:
-            for block in blocks:
-                update = stream.feed(block)
-                for heard in update.finals:
-                    view.final(heard)
-                view.partial(update.partial)
+            show(blocks, stream, view)
         except KeyboardInterrupt:
-            if args.mic is None:  # a microphone has no other end
+            if not isinstance(source, Microphone):
                 raise
+            show(source.drain(), stream, view)  # Ctrl-C is how a microphone's audio ends
         finally:
             view.clear()
         view.final(stream.final())
+
+
+def show(blocks: Iterable[Waveform], stream: TranscriptionStream, view: LiveView) -> None:
+    """Hear audio, and show what is understood of it."""
+    for block in blocks:
+        update = stream.feed(block)
+        for heard in update.finals:
+            view.final(heard)
+        view.partial(update.partial)
 
 
 def make_folder(args: argparse.Namespace) -> OutputFolder | None:
