@@ -12,7 +12,7 @@ from timing import Comparison, Target, compare, time_in_turn
 REPEATS = 11
 DURATION_S = 5.0
 TRANSCRIBE = "speechrnn transcribe, 5 s clip"
-TARGET = Target(at_most=0.6)
+TARGET = Target(at_most=0.5)
 
 
 def measure(*, repeats: int = REPEATS) -> list[Comparison]:

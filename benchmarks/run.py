@@ -22,7 +22,10 @@ import decoders
 import decoding
 import decoding_errors
 import decoding_memory
+import keyword_streams
+import long_recording
 import onnxruntime
+import recording_memory
 import search_start
 import serving
 import torch
@@ -60,6 +63,22 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         title="Transcription: the AN4 recipe's network on short clips, audio already read",
         measure=transcription.measure,
         repeats=transcription.REPEATS,
+    ),
+    "long_recording": Benchmark(
+        title="Transcription: the AN4 recipe's network on a long recording, already read",
+        measure=long_recording.measure,
+        repeats=long_recording.REPEATS,
+    ),
+    "keyword_streams": Benchmark(
+        title="Live streams: as many as one core keeps up with",
+        measure=keyword_streams.measure,
+        repeats=keyword_streams.REPEATS,
+    ),
+    "recording_memory": Benchmark(
+        title="Memory of transcribing a long file",
+        measure=recording_memory.measure,
+        table=recording_memory.table,
+        missing=recording_memory.missing_status,
     ),
     "cold_start": Benchmark(
         title="Cold start: a whole process", measure=cold_start.measure, repeats=cold_start.REPEATS

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from an4_network import load_clips, make_network, write_model_file
 from numpy.typing import NDArray
-from timing import Comparison, compare, time_in_turn
+from timing import Comparison, Target, compare, time_in_turn
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from speechrnn.audio import Waveform
 from speechrnn.decoding import Hypothesis, greedy_decode
+from speechrnn.nn.export import export_model
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import RecurrentLayer
 from speechrnn.runtime import Transcriber
@@ -29,6 +30,7 @@ from speechrnn.runtime.transcriber import (
 
 REPEATS = 5
 TOTAL_S = 600.0
+INT8 = "Transcriber, int8"
 TOLERANCE = 1e-3  # of log probabilities
 
 
@@ -98,11 +100,13 @@ def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
     with tempfile.TemporaryDirectory() as folder:
         path = write_model_file(network, Path(folder))
         transcriber = Transcriber(path, threads=torch.get_num_threads(), device="cpu")
+        int8_path = export_model(network, Path(folder) / "int8.onnx", int8=True)
+        int8 = Transcriber(int8_path, threads=torch.get_num_threads(), device="cpu")
     packed = PackedNetwork(network).eval()
     clips = load_clips(transcriber.info.sample_rate, TOTAL_S)
     check_agreement(packed, transcriber, make_batches(clips, transcriber.info.sample_rate))
     for groups, title in (([clips], "at once"), ([[clip] for clip in clips], "one by one")):
-        yield from measure_groups(groups, title, packed, transcriber, repeats=repeats)
+        yield from measure_groups(groups, title, packed, transcriber, int8, repeats=repeats)
 
 
 def measure_groups(
@@ -110,6 +114,7 @@ def measure_groups(
     title: str,
     packed: PackedNetwork,
     transcriber: Transcriber,
+    int8: Transcriber,
     *,
     repeats: int,
 ) -> Iterator[Comparison]:
@@ -120,14 +125,19 @@ def measure_groups(
         {
             "torch, packed": lambda: transcribe_packed(packed, batches),
             "Transcriber": lambda: [transcriber.transcribe(group, sample_rate) for group in groups],
+            INT8: lambda: [int8.transcribe(group, sample_rate) for group in groups],
             "ONNX Runtime alone": lambda: [transcriber.model.run(*batch) for batch in batches],
         },
         repeats=repeats,
     )
     audio_s = sum(len(clip) for group in groups for clip in group) / sample_rate
     title = f"{sum(map(len, groups))} clips {title}, {audio_s / 60:.0f} minutes"
-    for pair in (("torch, packed", "Transcriber"), ("Transcriber", "ONNX Runtime alone")):
-        yield compare(title, *pair, seconds, audio_s=audio_s)
+    for numerator, denominator, target in (
+        ("torch, packed", "Transcriber", Target(at_least=4)),
+        ("Transcriber", "ONNX Runtime alone", Target(at_most=1.25)),
+        ("Transcriber", INT8, Target(at_least=1.5)),
+    ):
+        yield compare(title, numerator, denominator, seconds, audio_s=audio_s, target=target)
 
 
 def make_batches(clips: Sequence[Waveform], sample_rate: int) -> list[Batch]:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from speechrnn.metrics import ErrorCounts
@@ -25,6 +27,8 @@ decoding = importlib.import_module("decoding")
 decoding_errors = importlib.import_module("decoding_errors")
 decoding_memory = importlib.import_module("decoding_memory")
 search_start = importlib.import_module("search_start")
+keyword_streams = importlib.import_module("keyword_streams")
+recording_memory = importlib.import_module("recording_memory")
 run = importlib.import_module("run")
 sys.path.remove(str(FOLDER))
 
@@ -278,3 +282,41 @@ def test_transcribing_greedily_loads_no_compiler() -> None:
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "speechrnn.decoding.greedy" in loaded
     assert not {"numba", "llvmlite", "speechrnn.decoding.beam_kernel"} & set(loaded)
+
+
+# ---- Long recordings and streams ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "peak_mb", "growth", "verdict"),
+    [(180, 399.9, 1.1, "met"), (180, 400.1, 1.0, "missed"), (180, 300.0, 1.11, "missed")],
+)
+def test_memory_of_a_recording_is_told_beside_its_bounds(
+    minutes: int, peak_mb: float, growth: float, verdict: str
+) -> None:
+    peak = recording_memory.Peak(minutes=minutes, peak_mb=peak_mb, growth=growth)
+    [row] = list(recording_memory.table(iter([peak])))[2:]
+    assert row == (f"| {minutes} minutes | {peak_mb:.0f} MB | × {growth:.2f} | ≤ 400 MB, × 1.1: {verdict} |")
+
+
+def test_a_recording_is_speech_over_and_over(tmp_path: Path) -> None:
+    recording_memory.write_recording(tmp_path / "a.wav", np.array([0.5, -0.5, 0.25]), 8)
+    samples, rate = soundfile.read(tmp_path / "a.wav")
+    assert rate == 16_000
+    np.testing.assert_allclose(samples, [0.5, -0.5, 0.25, 0.5, -0.5, 0.25, 0.5, -0.5])
+
+
+def test_many_streams_listen_in_turn_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    finished: list[int] = []
+
+    class Counting(keyword_streams.EmissionStream):  # type: ignore[misc, name-defined]
+        def finish(self) -> Any:
+            answers = super().finish()
+            finished.append(self.num_emitted)
+            return answers
+
+    monkeypatch.setattr(keyword_streams, "EmissionStream", Counting)
+    model = keyword_streams.make_model()
+    keyword_streams.listen(model, [np.zeros(24_000, np.float32)] * 2)
+    # 3 s at 8 kHz: 1 + (24000 - 256) // 80 = 297 feature frames and, two by two, 149 outputs.
+    assert finished == [149, 149]
