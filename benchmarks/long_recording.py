@@ -29,7 +29,7 @@ def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         ours = Transcriber(write_model_file(network, Path(folder)), threads=threads, device="cpu")
-        path = export_model(network, Path(folder) / "int8.onnx", int8=True)
+        path = export_model(network, Path(folder) / "int8.onnx", precision="int8")
         int8 = Transcriber(path, threads=threads, device="cpu")
     packed = PackedNetwork(network).eval()
     rate = ours.info.sample_rate

@@ -100,7 +100,7 @@ def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
     with tempfile.TemporaryDirectory() as folder:
         path = write_model_file(network, Path(folder))
         transcriber = Transcriber(path, threads=torch.get_num_threads(), device="cpu")
-        int8_path = export_model(network, Path(folder) / "int8.onnx", int8=True)
+        int8_path = export_model(network, Path(folder) / "int8.onnx", precision="int8")
         int8 = Transcriber(int8_path, threads=torch.get_num_threads(), device="cpu")
     packed = PackedNetwork(network).eval()
     clips = load_clips(transcriber.info.sample_rate, TOTAL_S)
