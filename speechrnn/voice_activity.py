@@ -137,8 +137,7 @@ def find_speech_in_levels(
     """Find where somebody speaks, as ``find_speech``, from what ``measure_levels`` returned."""
     if not len(levels):
         return ()
-    smooth = smoothen(levels)
-    rises = np.maximum(smooth - sliding_percentiles(smooth, FLOOR_PERCENTILE), 0).mean(axis=1)
+    rises = measure_rises(levels)
     begins = find_thresholds(rises)
     runs = find_runs(rises, begins, begins * FALL_SHARE)
     runs = [run for run in join_runs(runs, options.min_silence_s) if run.duration_s >= options.min_speech_s]
@@ -150,34 +149,41 @@ def find_speech_in_levels(
     return tuple(part for run in joined for part in cut_run(run, rises, options.max_speech_s))
 
 
+def measure_rises(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Measure how far each frame of (frames, bands) rises above the background, dB, mean over bands.
+
+    Band by band, since hours have millions of frames.
+    """
+    rises = np.zeros(len(levels), dtype=np.float32)
+    for band in levels.T:
+        smooth = smoothen(band)
+        rises += np.maximum(smooth - sliding_percentile(smooth, FLOOR_PERCENTILE), 0) / levels.shape[1]
+    return rises
+
+
 def smoothen(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average neighbouring frames of (frames, bands)."""
-    half = SMOOTHED_FRAMES // 2
-    padded = np.pad(levels, ((half, half), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED_FRAMES, axis=0)
-    smooth: NDArray[np.float32] = windows.mean(axis=2)
+    """Average neighbouring levels (frames,)."""
+    padded = np.pad(levels, SMOOTHED_FRAMES // 2, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED_FRAMES)
+    smooth: NDArray[np.float32] = windows.mean(axis=1)
     return smooth
 
 
 def find_thresholds(rises: NDArray[np.float32]) -> NDArray[np.float32]:
     """Find the rise (frames,) at which speech begins, from what is loud around it."""
-    loudest = sliding_percentiles(rises[:, np.newaxis], PEAK_PERCENTILE)[:, 0]
+    loudest = sliding_percentile(rises, PEAK_PERCENTILE)
     thresholds: NDArray[np.float32] = np.clip(SHARE * loudest, LEAST_RISE_DB, MOST_RISE_DB)
     return thresholds
 
 
-def sliding_percentiles(levels: NDArray[np.float32], percentile: float) -> NDArray[np.float32]:
-    """Find a percentile of each band (frames, bands) within ``BACKGROUND_S`` around each frame."""
+def sliding_percentile(levels: NDArray[np.float32], percentile: float) -> NDArray[np.float32]:
+    """Find a percentile of (frames,) within ``BACKGROUND_S`` around each frame."""
     step, half = round(STEP_S / FRAME_S), round(BACKGROUND_S / FRAME_S / 2)
     centres = range(0, len(levels) + step, step)
     found = [
-        np.percentile(levels[max(0, min(c, len(levels)) - half) : c + half], percentile, axis=0)
-        for c in centres
+        np.percentile(levels[max(0, min(c, len(levels)) - half) : c + half], percentile) for c in centres
     ]
-    places = np.arange(len(levels))
-    return np.stack([np.interp(places, centres, band) for band in np.array(found).T], axis=1).astype(
-        np.float32
-    )
+    return np.interp(np.arange(len(levels)), centres, found).astype(np.float32)
 
 
 def find_runs(
