@@ -26,8 +26,12 @@ class ConfigError(SpeechRNNError):
 
 
 class CheckpointError(SpeechRNNError):
-    """A training checkpoint that cannot be loaded."""
+    """A training checkpoint that cannot be loaded or written."""
 
 
 class ModelFileError(SpeechRNNError):
     """A model file that cannot be read, or that speechrnn did not write."""
+
+
+class TrainingError(SpeechRNNError):
+    """Training that cannot go on."""

@@ -37,7 +37,7 @@ from speechrnn.nn.checkpoint import (
 )
 from speechrnn.nn.language_config import LanguageModelConfig, LanguageNetworkConfig
 from speechrnn.text import SentenceCoder, Vocabulary
-from speechrnn.training.callbacks import LastCheckpoint
+from speechrnn.training.checkpointing import LastCheckpoint
 from speechrnn.training.perplexity import Perplexity
 from speechrnn.training.text_data import (
     IGNORED,

@@ -21,7 +21,8 @@ from speechrnn.errors import ConfigError, ManifestError, TextError
 from speechrnn.manifest import Utterance
 from speechrnn.nn.augmentation import AugmentationConfig
 from speechrnn.nn.checkpoint import load_checkpoint
-from speechrnn.training.callbacks import AugmentationShares, DataWait, LastCheckpoint
+from speechrnn.training.callbacks import AugmentationShares, DataWait
+from speechrnn.training.checkpointing import LastCheckpoint
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.prepare import prepare_utterances
 from speechrnn.training.recipe import config_from_recipe
@@ -345,6 +346,10 @@ def test_a_finished_run_is_never_trained_over_and_can_go_on(
         (["--trainer.max_epochs", "many"], 'Parser key "trainer.max_epochs"'),
         (["--ckpt_path", "missing.ckpt"], "missing.ckpt: no such checkpoint"),
         (["--ckpt_path", "last"], "last.ckpt: no such checkpoint; has this run been trained?"),
+        (["--trainer.devices", "0"], "Trainer(devices='0')` value is not a valid input"),
+        (["--trainer.accelerator", "tpu"], "Requirement 'torch_xla>=1.13' not met"),
+        (["--threads", "0"], "threads must be > 0, got 0"),
+        (["--last_checkpoint.every_n_steps", "0"], "last_checkpoint.every_n_steps must be > 0, got 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_its_cure(

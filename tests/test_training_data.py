@@ -1,6 +1,7 @@
 """Batches: each utterance once, the same plan for the same epoch, equal counts on all ranks."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 import torch
 from corpora import make_data, write_corpus
 
-from speechrnn.errors import AudioError, ConfigError, ManifestError
+from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.training.data import BatchPlan, SpeechDataModule, Utterances
 
 
@@ -116,11 +117,30 @@ def test_an_unusable_manifest_is_named(text: str, said: str, tmp_path: Path) -> 
         make_data(tmp_path).cuts("train")
 
 
-def test_missing_audio_names_utterance_and_file(tmp_path: Path) -> None:
-    write_corpus(tmp_path, num_utterances=3)
+def test_audio_that_cannot_be_read_leaves_an_utterance_of_length_0_and_the_reason(tmp_path: Path) -> None:
+    write_corpus(tmp_path, num_utterances=4)
     (tmp_path / "u1.wav").unlink()
-    with pytest.raises(AudioError, match=r"utterance 'u1': cannot read .*u1.wav"):
-        list(make_data(tmp_path).val_dataloader())
+    (tmp_path / "u2.wav").write_bytes(b"RIFF of nothing")
+    soundfile.write(tmp_path / "u3.wav", np.full(5100, np.nan, dtype=np.float32), 8000, subtype="FLOAT")
+    rows = {
+        name: (int(batch.waveform_lengths[i]), batch.unreadable[i], batch.is_readable(i))
+        for batch in make_data(tmp_path).val_dataloader()
+        for i, name in enumerate(batch.utterances)
+    }
+    assert rows["u0"] == (3000, "", True)
+    for name, said in (("u1", "cannot read .*u1.wav"), ("u2", "cannot read .*u2.wav"), ("u3", "no numbers")):
+        length, reason, is_readable = rows[name]
+        assert (length, is_readable) == (0, False)
+        assert re.search(f"utterance '{name}': .*{said}", reason)
+
+
+def test_a_batch_of_nothing_but_unreadable_audio_is_a_batch_still(tmp_path: Path) -> None:
+    write_corpus(tmp_path, num_utterances=2)
+    for name in ("u0", "u1"):
+        (tmp_path / f"{name}.wav").write_bytes(b"")
+    [batch] = make_data(tmp_path).val_dataloader()
+    assert batch.waveform.shape == (2, 1)
+    assert batch.waveform_lengths.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("option", "value"), [("max_batch_s", 0.0), ("num_buckets", 0), ("num_workers", -1)])
@@ -136,3 +156,12 @@ def test_a_resumed_epoch_goes_on_behind_what_was_done(corpus: Path) -> None:
     assert [[cut.id for cut in batch] for batch in batches] == whole[2:]
     assert len(batches) == len(whole)
     assert torch.utils.data.Sampler in type(batches).__mro__
+
+
+def test_the_first_epoch_begins_with_the_batch_that_takes_most_memory(corpus: Path) -> None:
+    batches = list(
+        BatchPlan(make_data(corpus).cuts("train"), max_batch_s=2.0, num_buckets=3, seed=0, shuffle=True)
+    )
+    sizes = [max(cut.duration for cut in batch) * len(batch) for batch in batches]
+    assert sizes[0] == max(sizes)
+    assert plan(make_data(corpus), epoch=1, shuffle=True) != [[cut.id for cut in batch] for batch in batches]

@@ -1,34 +1,49 @@
 """``speechrnn fit|validate|test|predict``: LightningCLI with this project's models, data and defaults."""
 
+import logging
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
+from torch.distributed.constants import default_pg_timeout
 
 from speechrnn.cli.config_errors import explain, keys_of_class
 from speechrnn.cli.console import say
 from speechrnn.errors import CheckpointError, ConfigError, ModelFileError
 from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.nn.config import require
 from speechrnn.nn.restore import restore_model
 from speechrnn.nn.transfer import transfer_weights
 from speechrnn.runtime import find_model
-from speechrnn.training.callbacks import (
-    AugmentationShares,
-    DataWait,
+from speechrnn.training.callbacks import AugmentationShares, DataWait, PredictionWriter
+from speechrnn.training.checkpointing import (
+    DurableCheckpointIO,
     LastCheckpoint,
-    PredictionWriter,
     checkpoint_folder,
+    find_last,
 )
 from speechrnn.training.classification_task import ClassificationTask
 from speechrnn.training.ctc_task import CTCTask
 from speechrnn.training.data import SpeechDataModule
 from speechrnn.training.language_model_task import LanguageModelTask
+from speechrnn.training.run_folder import AugmentedExamples, LearningCurves, RunRecord
+from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
 from speechrnn.training.text_data import TextDataModule
+from speechrnn.training.watch import BlankCollapse, PeakMemory, UnreadableAudio, explain_lack_of_memory
 
+PROCESS_TIMEOUT = timedelta(minutes=5)  # steps take seconds; torch's half an hour is a hang
 TRAINER_DEFAULTS: dict[str, Any] = {
     "default_root_dir": "exp",
     "gradient_clip_val": 1.0,
@@ -37,8 +52,20 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": 1,
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 1,
-    "callbacks": [DataWait(), AugmentationShares(), PredictionWriter(), LastCheckpoint()],
 }
+CALLBACKS = (
+    StepSeed,
+    NonFiniteGuard,
+    UnreadableAudio,
+    PeakMemory,
+    BlankCollapse,
+    RunRecord,
+    LearningCurves,
+    AugmentedExamples,
+    DataWait,
+    AugmentationShares,
+    PredictionWriter,
+)
 CALLBACK_DEFAULTS: dict[str, Any] = {
     "checkpoint.monitor": "val/error_rate",
     "checkpoint.mode": "min",
@@ -72,11 +99,18 @@ class TrainingCLI(LightningCLI):
         """Add the callbacks that can be configured, and what one part takes from another."""
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_argument(
             "--init_from",
             type=str | None,
             default=None,
             help="checkpoint, model file or shipped model whose weights fit begins with, as far as they fit",
+        )
+        parser.add_argument(
+            "--threads",
+            type=int | None,
+            default=None,
+            help="threads that torch computes with in each process; fewer are faster where cores are busy",
         )
         parser.set_defaults(CALLBACK_DEFAULTS)
         parser.set_defaults({"data": {"class_path": f"{DATA[0].__module__}.{DATA[0].__name__}"}})
@@ -88,21 +122,27 @@ class TrainingCLI(LightningCLI):
         parser.link_arguments("model.init_args.features.sample_rate", "data.init_args.sample_rate")
 
     def before_instantiate_classes(self) -> None:
-        """Resolve ``--ckpt_path last|best``, and never train over the checkpoints of another run.
+        """Resolve ``--ckpt_path last|best|auto``, and never train over the checkpoints of another run.
 
         Raises:
             CheckpointError: If that checkpoint is not there, or others would be overwritten.
             ConfigError: If a language model is to transcribe.
         """
         config = self.config[self.subcommand]
+        if config.threads is not None:
+            use_threads(config.threads)
         if config.weights_only is None:
             config.weights_only = True  # a checkpoint is data; nothing in it is ever run
         if config.model.class_path.rpartition(".")[2] == LanguageModelTask.__name__:
             refuse_prediction(self.subcommand)
             watch_perplexity(config)
         folder = Path(config.checkpoint.dirpath)
-        if config.ckpt_path in ("last", "best"):
-            path = folder / f"{config.ckpt_path}.ckpt"
+        if config.ckpt_path == "auto":
+            config.ckpt_path = "last" if any(folder.glob("*.ckpt")) else None
+        if config.ckpt_path == "last":
+            config.ckpt_path = str(find_last(folder))
+        elif config.ckpt_path == "best":
+            path = folder / "best.ckpt"
             if not path.is_file():
                 raise CheckpointError(f"{path}: no such checkpoint; has this run been trained?")
             config.ckpt_path = str(path)
@@ -124,10 +164,56 @@ class TrainingCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:  # jsonargparse's, around what the classes themselves said
             raise ConfigError(explain(str(error), (), ())) from error
+        except (MisconfigurationException, ModuleNotFoundError) as error:  # Lightning's: no such device
+            raise ConfigError(" ".join(str(error).split())) from error
         config = self.config[self.subcommand]
         # A checkpoint to go on from has weights of its own, which began with the others.
         if self.subcommand == "fit" and config.init_from is not None and config.ckpt_path is None:
             begin_with(self.model, config.init_from)
+
+    def instantiate_trainer(self, **options: Any) -> pl.Trainer:
+        """Build the trainer, which writes checkpoints durably and does not wait long for a lost process."""
+        trainer: pl.Trainer = super().instantiate_trainer(**options)
+        trainer.strategy.checkpoint_io = DurableCheckpointIO()
+        trainer.loggers = with_table(trainer.loggers)
+        if isinstance(trainer.strategy, DDPStrategy) and trainer.strategy._timeout == default_pg_timeout:
+            trainer.strategy._timeout = PROCESS_TIMEOUT
+        return trainer
+
+
+def with_table(loggers: list[Logger]) -> list[Logger]:
+    """Let TensorBoard, where it is the only logger, have ``metrics.csv`` beside it."""
+    if len(loggers) != 1 or not isinstance(loggers[0], TensorBoardLogger):
+        return loggers
+    board = loggers[0]
+    return [board, CSVLogger(board.save_dir, name=str(board.name), version=board.version)]
+
+
+@contextmanager
+def notes_on_stderr() -> Iterator[None]:
+    """Show what training notes about itself: its memory, samples of its answers."""
+    logger, handler = logging.getLogger("speechrnn"), logging.Handler()
+    level = logger.level
+    handler.addFilter(lambda record: record.levelno == logging.INFO)
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def use_threads(num_threads: int) -> None:
+    """Have torch compute with so many threads, in processes that are launched from this one, too.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    require(num_threads > 0, "threads", num_threads, "> 0")
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    torch.set_num_threads(num_threads)
 
 
 def begin_with(task: pl.LightningModule, checkpoint: str) -> None:
@@ -189,23 +275,39 @@ def run(argv: list[str]) -> int:
         KeyboardInterrupt: If the user stopped it; a checkpoint was left then.
     """
     # About Lightning's use of a torch function, and advice that small data does not need.
-    for message in (".*LeafSpec.*", ".*does not have many workers.*"):
+    for message in (
+        ".*LeafSpec.*",
+        ".*does not have many workers.*",
+        "The `srun` command is available",
+        "Experiment logs directory .* exists",
+    ):
         warnings.filterwarnings("ignore", message=message)
     # LightningCLI reads the command line itself, also in the processes that it launches.
     sys.argv = ["speechrnn", *with_underscores(argv)]
     try:
-        TrainingCLI(
-            pl.LightningModule,
-            pl.LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            seed_everything_default=0,
-            trainer_defaults=TRAINER_DEFAULTS,
-            parser_class=TrainingParser,
-        )
+        with notes_on_stderr():
+            fit_or_measure()
+    except RuntimeError as error:
+        advice = explain_lack_of_memory(error)
+        if advice is None:
+            raise
+        raise advice from error
     except SystemExit as stop:
         # Lightning turns Ctrl-C into an exit with status 1.
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from stop
         raise
     return 0
+
+
+def fit_or_measure() -> None:
+    """Have LightningCLI do what the command line says."""
+    TrainingCLI(
+        pl.LightningModule,
+        pl.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        trainer_defaults=TRAINER_DEFAULTS | {"callbacks": [callback() for callback in CALLBACKS]},
+        parser_class=TrainingParser,
+    )

@@ -13,6 +13,10 @@ class CTCLoss:
 
     loss: Tensor
     """Scalar: the negative log likelihood in nats of a target token, over the usable utterances; 0 if none is."""
+    total: Tensor
+    """Scalar: the negative log likelihood in nats of all usable utterances together."""
+    num_tokens: Tensor
+    """Scalar int64: tokens of their targets."""
     utterance_losses: Tensor
     """(batch,) negative log likelihood of each utterance in nats; 0 for the unusable."""
     infeasible: Tensor
@@ -50,8 +54,9 @@ def ctc_loss(
         reduction="none",
     )
     losses = torch.where(usable, losses, 0.0)
-    num_tokens = torch.where(usable, target_lengths, 0).sum().clamp(min=1)
-    return CTCLoss(losses.sum() / num_tokens, losses.detach(), infeasible, empty)
+    total, num_tokens = losses.sum(), torch.where(usable, target_lengths, 0).sum()
+    loss = total / num_tokens.clamp(min=1)
+    return CTCLoss(loss, total, num_tokens, losses.detach(), infeasible, empty)
 
 
 def required_frames(targets: Tensor, target_lengths: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from speechrnn.errors import ConfigError
 from speechrnn.nn import gru, side_by_side
 from speechrnn.nn.config import EncoderConfig
-from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
+from speechrnn.nn.masking import frame_mask, joint_mean_and_variance
 from speechrnn.nn.side_by_side import Branch, run_side_by_side
 
 State = tuple[Tensor, ...]
@@ -219,7 +219,8 @@ class FrameLayerNorm(nn.LayerNorm):
 class MaskedBatchNorm(nn.Module):
     """Batch norm over real frames (Ioffe and Szegedy, 2015, arXiv:1502.03167).
 
-    With padding among its statistics a model's answers depend on the batch size; here they do not.
+    With padding among its statistics a model's answers depend on the batch size; here they do not. Processes
+    that train together share the statistics of their joint batch.
     """
 
     running_mean: Tensor
@@ -238,9 +239,12 @@ class MaskedBatchNorm(nn.Module):
         """Normalise (batch, time, size) with the batch's statistics in training, the running ones otherwise."""
         mean, variance = self.running_mean, self.running_variance
         if self.training:
-            mean, variance = masked_mean_and_variance(features.float(), mask, dims=(0, 1))
+            mean, variance, count = joint_mean_and_variance(features.float(), mask)
             with torch.no_grad():
-                self.running_mean.lerp_(mean.flatten(), self.momentum)
-                self.running_variance.lerp_(variance.flatten(), self.momentum)
+                # A batch of nothing, or of what is no number, is not trained on and must not be remembered.
+                is_sound = (count > 0).all() & variance.isfinite().all()
+                momentum = self.momentum * is_sound
+                self.running_mean.lerp_(mean.flatten().nan_to_num(), momentum)
+                self.running_variance.lerp_(variance.flatten().nan_to_num(), momentum)
         scale = (variance + self.epsilon).rsqrt() * self.weight
         return (features - mean) * scale + self.bias

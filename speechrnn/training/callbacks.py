@@ -1,15 +1,12 @@
-"""What a training run does beside training: watch its data, save itself, write its predictions."""
+"""What a training run does beside training: watch its data, write its predictions."""
 
 import json
-import logging
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import BasePredictionWriter, Callback, Checkpoint
-
-logger = logging.getLogger("speechrnn")
+from pytorch_lightning.callbacks import BasePredictionWriter, Callback
 
 
 class DataWait(Callback):
@@ -52,37 +49,6 @@ class AugmentationShares(Callback):
         if augmentation is not None:
             shares = augmentation.take_shares()
             pl_module.log_dict({f"train/augmented/{name}": share for name, share in shares.items()})
-
-
-class LastCheckpoint(Checkpoint):
-    """Save ``last.ckpt`` after every epoch, and when training is interrupted or fails.
-
-    Lightning's own ``save_last`` follows the best checkpoint, and would go on from there. Callbacks of this
-    kind run after all others, so what is saved knows of the best checkpoint of the same epoch.
-    """
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save."""
-        self.save(trainer)
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Save, unless nothing was trained yet."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and trainer.global_step > 0:
-            self.save(trainer)
-            logger.warning("stopped by %s; to go on: --ckpt_path last", type(exception).__name__)
-
-    def save(self, trainer: pl.Trainer) -> None:
-        """Write the checkpoint beside the best one; a run of a few trial steps leaves none."""
-        if not getattr(trainer, "fast_dev_run", False):
-            path = Path(checkpoint_folder(trainer.default_root_dir)) / "last.ckpt"
-            trainer.save_checkpoint(path, weights_only=False)  # optimizer and progress, too
-
-
-def checkpoint_folder(root: str | None) -> str:
-    """Say where a run keeps its checkpoints."""
-    return str(Path(root or ".") / "checkpoints")
 
 
 class PredictionWriter(BasePredictionWriter):

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation, draw_warps
 from speechrnn.nn.checkpoint import checkpoint_entry
@@ -14,6 +15,7 @@ from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import State
 from speechrnn.text import Vocabulary
 from speechrnn.training.data import SpeechBatch
+from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
@@ -73,6 +75,7 @@ class ClassificationTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
+        self.clip_loss = MeanMetric(nan_strategy="disable")
         self.label_errors = Share()
         self.results: list[UtteranceResult] = []
 
@@ -88,9 +91,13 @@ class ClassificationTask(pl.LightningModule):
         features = self.spec_augment(features, input_lengths)
         log_probs = self.classify(features, input_lengths)
         # Log probabilities are their own log softmax, so cross entropy takes them as logits.
-        loss = F.cross_entropy(log_probs, self.targets(batch), label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.texts))
-        return loss
+        losses = F.cross_entropy(
+            log_probs, self.targets(batch), label_smoothing=self.label_smoothing, reduction="none"
+        )
+        has_audio = batch.waveform_lengths > 0
+        total, count = torch.where(has_audio, losses, 0.0).sum(), has_audio.sum()
+        self.log("train/loss", total / count.clamp(min=1), prog_bar=True, batch_size=len(batch.texts))
+        return joint_mean(total, count)
 
     def classify(self, features: Tensor, input_lengths: Tensor) -> Tensor:
         """Compute a training batch's log_probs, some clips from states that the batch before left."""
@@ -119,22 +126,23 @@ class ClassificationTask(pl.LightningModule):
     def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
         """Count a batch's errors."""
         log_probs, _ = self.model(batch.waveform, batch.waveform_lengths)
-        targets = self.targets(batch)
-        loss = F.nll_loss(log_probs, targets)
-        self.log("val/loss", loss, batch_size=len(targets), sync_dist=True)
-        self.label_errors.update(int((log_probs.argmax(-1) != targets).sum()), len(targets))
+        targets, has_audio = self.targets(batch), batch.waveform_lengths > 0
+        self.clip_loss.update(F.nll_loss(log_probs, targets, reduction="none"), has_audio)
+        wrong = (log_probs.argmax(-1) != targets) & has_audio
+        self.label_errors.update(int(wrong.sum()), int(has_audio.sum()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the error rate; accuracy is what it lacks to 1."""
+        """Log the loss and the error rate; accuracy is what it lacks to 1."""
+        self.log("val/loss", self.clip_loss)
         self.log("val/error_rate", self.label_errors, prog_bar=True)
         self.log("val/accuracy", 1 - self.label_errors.compute())
 
     def test_step(self, batch: SpeechBatch, batch_idx: int) -> None:
         """Classify a batch and keep each clip's result."""
-        for prediction, text in zip(self.predict_step(batch, batch_idx), batch.texts, strict=True):
-            reference = self.config.vocabulary.normalize(text)
-            hypothesis = prediction["hypothesis"]
-            speaker = batch.speakers[batch.utterances.index(prediction["utterance"])]
+        for prediction in self.predict_step(batch, batch_idx):
+            index = batch.utterances.index(prediction["utterance"])
+            reference = self.config.vocabulary.normalize(batch.texts[index])
+            hypothesis, speaker = prediction["hypothesis"], batch.speakers[index]
             self.results.append(
                 UtteranceResult(
                     prediction["utterance"],
@@ -157,7 +165,8 @@ class ClassificationTask(pl.LightningModule):
         labels = [self.config.vocabulary.decode([index]) for index in log_probs.argmax(-1).tolist()]
         return [
             {"utterance": name, "hypothesis": label}
-            for name, label in zip(batch.utterances, labels, strict=True)
+            for index, (name, label) in enumerate(zip(batch.utterances, labels, strict=True))
+            if batch.is_readable(index)
         ]
 
     def configure_optimizers(self) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from speechrnn.decoding import Hypothesis, greedy_decode
 from speechrnn.metrics import character_errors, word_errors
@@ -16,6 +17,7 @@ from speechrnn.nn.ctc_loss import CTCLoss, ctc_loss
 from speechrnn.nn.model import SpeechModel
 from speechrnn.text import Vocabulary
 from speechrnn.training.data import SpeechBatch
+from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
@@ -52,6 +54,7 @@ class CTCTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
+        self.token_loss = MeanMetric(nan_strategy="disable")
         self.word_errors = Share()
         self.character_errors = Share()
         self.blank_frames = Share()
@@ -76,7 +79,7 @@ class CTCTask(pl.LightningModule):
         self.log("train/loss", loss.loss, prog_bar=True, batch_size=size)
         masked = (loss.infeasible | loss.empty).sum().float()
         self.log("train/masked_utterances", masked, reduce_fx="sum", on_epoch=True, on_step=False)
-        return loss.loss
+        return joint_mean(loss.total, loss.num_tokens)
 
     def loss(self, batch: SpeechBatch, log_probs: Tensor, output_lengths: Tensor) -> CTCLoss:
         """Compute the CTC loss of a batch's log_probs."""
@@ -93,8 +96,8 @@ class CTCTask(pl.LightningModule):
     def name_unusable(self, batch: SpeechBatch, loss: CTCLoss) -> None:
         """Say once of each utterance that it has no alignment and was masked."""
         unusable = (loss.infeasible | loss.empty).tolist()
-        for name, is_unusable in zip(batch.utterances, unusable, strict=True):
-            if is_unusable and name not in self.unusable:
+        for index, name in enumerate(batch.utterances):
+            if unusable[index] and batch.is_readable(index) and name not in self.unusable:
                 self.unusable.add(name)
                 logger.warning("utterance %r is masked: its target is empty or longer than its frames", name)
 
@@ -102,10 +105,12 @@ class CTCTask(pl.LightningModule):
         """Count a batch's errors."""
         log_probs, output_lengths = self.model(batch.waveform, batch.waveform_lengths)
         loss = self.loss(batch, log_probs, output_lengths)
-        self.log("val/loss", loss.loss, batch_size=len(batch.texts), sync_dist=True)
+        self.token_loss.update(loss.loss, loss.num_tokens)
         hypotheses = self.decode(log_probs, output_lengths)
         self.count_blanks(log_probs, output_lengths)
-        for text, hypothesis in zip(batch.texts, hypotheses, strict=True):
+        for index, (text, hypothesis) in enumerate(zip(batch.texts, hypotheses, strict=True)):
+            if not batch.is_readable(index):
+                continue
             reference = self.config.vocabulary.normalize(text)
             words = word_errors(reference, hypothesis.text)
             characters = character_errors(reference, hypothesis.text)
@@ -129,7 +134,8 @@ class CTCTask(pl.LightningModule):
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Log the error rates, the signs of a collapse to blanks, and two sample pairs."""
+        """Log loss and error rates, the signs of a collapse to blanks, and two sample pairs."""
+        self.log("val/loss", self.token_loss)
         self.log("val/error_rate", self.word_errors, prog_bar=True)
         self.log("val/wer", self.word_errors)
         self.log("val/cer", self.character_errors)
@@ -142,6 +148,8 @@ class CTCTask(pl.LightningModule):
         """Decode a batch and keep each utterance's result."""
         hypotheses = self.decode(*self.model(batch.waveform, batch.waveform_lengths))
         for index, hypothesis in enumerate(hypotheses):
+            if not batch.is_readable(index):
+                continue
             reference = self.config.vocabulary.normalize(batch.texts[index])
             counts = word_errors(reference, hypothesis.text)
             self.results.append(
@@ -165,7 +173,8 @@ class CTCTask(pl.LightningModule):
         hypotheses = self.decode(*self.model(batch.waveform, batch.waveform_lengths))
         return [
             {"utterance": name, "hypothesis": hypothesis.text}
-            for name, hypothesis in zip(batch.utterances, hypotheses, strict=True)
+            for index, (name, hypothesis) in enumerate(zip(batch.utterances, hypotheses, strict=True))
+            if batch.is_readable(index)
         ]
 
     def configure_optimizers(self) -> Any:

@@ -1,6 +1,7 @@
 """Lhotse manifests to padded batches."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from lhotse import CutSet
 from lhotse.cut import Cut
-from lhotse.dataset import DynamicBucketingSampler
+from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -33,10 +34,20 @@ class SpeechBatch(NamedTuple):
     """Names, for messages and results."""
     speakers: list[str]
     """Speakers; empty where unknown."""
+    unreadable: tuple[str, ...] = ()
+    """For each utterance why its audio could not be read, empty where it could; such a one has length 0."""
+
+    def is_readable(self, index: int) -> bool:
+        """Tell whether there is audio of the utterance at ``index``."""
+        return not self.unreadable or not self.unreadable[index]
 
 
 class Utterances(Dataset[SpeechBatch]):
-    """A dataset whose index is a batch of cuts and whose item is the batch itself."""
+    """A dataset whose index is a batch of cuts and whose item is the batch itself.
+
+    Audio that cannot be read leaves an utterance of length 0, which losses mask: a batch never becomes
+    empty, so that all processes go on making the same number of steps.
+    """
 
     def __init__(self, sample_rate: int, kept: "dict[str, Waveform] | None" = None) -> None:
         """Set up; ``kept`` collects each cut's waveform by its id, and is asked first."""
@@ -51,11 +62,18 @@ class Utterances(Dataset[SpeechBatch]):
             self.kept[cut.id] = load_cut(cut, self.sample_rate)
         return self.kept[cut.id]
 
+    def try_load(self, cut: Cut) -> tuple[Waveform, str]:
+        """Load a cut's waveform, or give none and the reason why it cannot be read."""
+        try:
+            return self.load(cut), ""
+        except AudioError as error:
+            return np.zeros(0, dtype=np.float32), str(error)
+
     def __getitem__(self, cuts: CutSet) -> SpeechBatch:
         """Load and pad one batch."""
-        waveforms = [self.load(cut) for cut in cuts]
+        waveforms, reasons = zip(*(self.try_load(cut) for cut in cuts), strict=True)
         lengths = [len(waveform) for waveform in waveforms]
-        padded = np.zeros((len(waveforms), max(lengths)), dtype=np.float32)
+        padded = np.zeros((len(waveforms), max(1, *lengths)), dtype=np.float32)
         for row, waveform in zip(padded, waveforms, strict=True):
             row[: len(waveform)] = waveform
         return SpeechBatch(
@@ -64,6 +82,7 @@ class Utterances(Dataset[SpeechBatch]):
             [cut_text(cut) for cut in cuts],
             [cut.id for cut in cuts],
             [cut_speaker(cut) for cut in cuts],
+            reasons,
         )
 
 
@@ -76,8 +95,19 @@ def load_cut(cut: Cut, sample_rate: int) -> Waveform:
     try:
         samples = cut.load_audio()
     except Exception as error:  # lhotse's backends each raise their own
-        raise AudioError(f"utterance {cut.id!r}: cannot read {', '.join(cut_files(cut))}: {error}") from error
+        where = f"utterance {cut.id!r}: cannot read {', '.join(cut_files(cut))}"
+        raise AudioError(f"{where}: {reason_of(error)}") from error
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            f"utterance {cut.id!r}: {', '.join(cut_files(cut))} holds samples that are no numbers"
+        )
     return load_audio(np.ascontiguousarray(samples.T), sample_rate=sample_rate, source_rate=cut.sampling_rate)
+
+
+def reason_of(error: Exception) -> str:
+    """Find what libsndfile said within Lhotse's account of all that it tried, else the account's first line."""
+    said = re.search(r"LibsndfileError'>: (?:Error opening '.*': )?(.*)", str(error))
+    return said[1] if said else (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def cut_files(cut: Cut) -> list[str]:
@@ -115,18 +145,17 @@ class BatchPlan(Sampler[CutSet]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        buckets = max(2, min(num_buckets, sum(1 for _ in cuts) // 2))
-        sampler = DynamicBucketingSampler(
-            cuts,
-            max_duration=max_batch_s,
-            num_buckets=buckets,
-            shuffle=shuffle,
-            seed=seed,
-            world_size=1,
-            rank=0,
-        )
+        options: dict[str, Any] = {"max_duration": max_batch_s, "shuffle": shuffle, "seed": seed}
+        options |= {"world_size": 1, "rank": 0}  # every process draws the whole plan
+        buckets = min(num_buckets, sum(1 for _ in cuts) // 2)
+        if buckets < 2:  # Lhotse makes no single bucket
+            sampler: Any = DynamicCutSampler(cuts, **options)
+        else:
+            sampler = DynamicBucketingSampler(cuts, num_buckets=buckets, **options)
         sampler.set_epoch(epoch)
         self.batches = split_evenly(list(sampler), world_size)[rank::world_size]
+        if shuffle and epoch == 0:
+            put_largest_first(self.batches)
         self.num_done = 0
 
     def __len__(self) -> int:
@@ -162,6 +191,16 @@ def split_evenly(batches: Sequence[CutSet], world_size: int) -> list[CutSet]:
             even[first] = even[first] + even[second]
             del even[second]
     return even
+
+
+def put_largest_first(batches: list[CutSet]) -> None:
+    """Move the batch that takes most memory, padding included, to the front: it fails at once or never."""
+    batches.insert(0, batches.pop(max(range(len(batches)), key=lambda index: padded_seconds(batches[index]))))
+
+
+def padded_seconds(cuts: CutSet) -> float:
+    """Compute the duration of a batch with its padding."""
+    return float(max(cut.duration for cut in cuts) * len(cuts))
 
 
 def seconds(cuts: CutSet) -> float:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
 from speechrnn.errors import CheckpointError, ConfigError
@@ -12,6 +13,7 @@ from speechrnn.nn.language_config import LanguageModelConfig, LanguageNetworkCon
 from speechrnn.nn.language_model import RecurrentLanguageModel, detach
 from speechrnn.nn.recurrent import State
 from speechrnn.text import LANGUAGE_MODEL_TASK, SentenceCoder, Vocabulary
+from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.perplexity import Perplexity
 from speechrnn.training.share import Share
@@ -90,9 +92,11 @@ class LanguageModelTask(pl.LightningModule):
     def training_step(self, batch: TextBatch, batch_idx: int) -> Tensor:
         """Compute the mean loss of a batch's tokens, and carry the state on."""
         log_probs, self.train_states = self.predict(batch, self.train_states)
-        loss = -log_probs.sum() / max(log_probs.numel(), 1)
-        self.log("train/loss", loss, prog_bar=True, batch_size=max(log_probs.numel(), 1))
-        return loss
+        total, count = -log_probs.sum(), torch.tensor(log_probs.numel(), device=log_probs.device)
+        self.log(
+            "train/loss", total / count.clamp(min=1), prog_bar=True, batch_size=max(log_probs.numel(), 1)
+        )
+        return joint_mean(total, count)
 
     def predict(self, batch: TextBatch, states: list[State] | None) -> tuple[Tensor, list[State]]:
         """Give the log probabilities (tokens,) of a batch's targets, and the state behind it, cut off."""

@@ -11,6 +11,7 @@ import torch.distributed
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from speechrnn.metrics import bootstrap_interval, bound_without_errors
+from speechrnn.nn.masking import is_distributed
 
 logger = logging.getLogger("speechrnn")
 
@@ -32,7 +33,7 @@ class UtteranceResult:
 def gather_results(results: list[UtteranceResult]) -> list[UtteranceResult]:
     """Bring the results of all processes together, each utterance once, sorted by name."""
     gathered: list[list[UtteranceResult]] = [results]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if is_distributed():
         gathered = [[] for _ in range(torch.distributed.get_world_size())]
         torch.distributed.all_gather_object(gathered, results)
     by_name = {result.utterance: result for part in gathered for result in part}
@@ -73,8 +74,11 @@ def finish_test(task: pl.LightningModule, results: list[UtteranceResult], *, nam
     errors = sum(result.errors for result in gathered)
     total = sum(result.total for result in gathered)
     task.log(f"test/{name}", errors / max(total, 1), rank_zero_only=True)
+    folder = (
+        task.trainer.log_dir or task.trainer.default_root_dir
+    )  # asked by all processes: Lightning broadcasts it
     if task.trainer.is_global_zero:
-        path = Path(task.trainer.log_dir or task.trainer.default_root_dir) / "test_results.jsonl"
+        path = Path(folder) / "test_results.jsonl"
         write_results(gathered, path)
         print(f"test: {summarize(gathered, title)}\ntest: each utterance in {path}")
 
