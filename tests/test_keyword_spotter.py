@@ -157,7 +157,8 @@ def test_samples_that_are_no_numbers_are_refused(model: ModelFile) -> None:
     [
         ({"threshold": 1.5}, "threshold must be in"),
         ({"smoothing": 0}, "smoothing must be >= 1"),
-        ({"chunk_s": 2.0}, "chunk_s must be > 0 and window_s above it"),
+        ({"chunk_s": 0.0}, "chunk_s must be > 0"),
+        ({"window_s": np.inf}, "window_s must be > 0 and finite"),
     ],
 )
 def test_options_out_of_range_are_refused(values: dict[str, float], said: str) -> None:
@@ -209,6 +210,11 @@ def test_a_classifier_is_asked_for_its_own_labels_only(classifier: ModelFile) ->
         KeywordSpotter(classifier, [Keyword(label="z", spellings=("zebra",))])
     with pytest.raises(ConfigError, match="a classifier knows one label"):
         KeywordSpotter(classifier, [Keyword(label="z", spellings=("a", "b"))])
+
+
+def test_a_classifier_s_window_holds_a_chunk(classifier: ModelFile) -> None:
+    with pytest.raises(ConfigError, match=r"window_s must be >= chunk_s, got 1.0 and 2.0"):
+        KeywordSpotter(classifier, [LABEL_A], SpotterOptions(chunk_s=2.0))
 
 
 def test_hits_need_patience(classifier: ModelFile) -> None:

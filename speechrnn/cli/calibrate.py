@@ -1,26 +1,111 @@
-"""``speechrnn calibrate``: make a model's confidences mean what they say, on recordings whose text is known."""
+"""``speechrnn calibrate``: make confidences mean what they say, or set the thresholds of keywords.
+
+A manifest, recordings whose text is known, gives the temperature of a model's confidences. Keywords and
+negatives, recordings without any of them, give the threshold of each keyword.
+"""
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
-from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
+from speechrnn.cli.evaluate_kws import name_failures
+from speechrnn.cli.model_options import add_model_options, introduce, number, open_transcriber
+from speechrnn.cli.spotter_options import (
+    add_detection_options,
+    add_keyword_option,
+    open_model,
+    read_spotter_options,
+)
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
 from speechrnn.decoding import DecodingOptions
 from speechrnn.decoding.words import temper
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
+from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
+from speechrnn.evaluation.keywords import find_positives, find_recordings
 from speechrnn.evaluation.tune import compute_readings, fit_confidences
 from speechrnn.manifest import read_manifest
+from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds
+
+TARGET = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the manifest and the model."""
-    parser.add_argument("manifest", metavar="MANIFEST", help="recordings that the model was not trained on")
+    parser.add_argument(
+        "manifest", nargs="?", metavar="MANIFEST", help="recordings that the model was not trained on"
+    )
     add_model_options(parser)
     add_into_option(parser)
+    group = parser.add_argument_group("thresholds of keywords, instead of MANIFEST")
+    add_keyword_option(group, required=False)
+    group.add_argument(
+        "--negatives",
+        type=Path,
+        metavar="SOURCE",
+        help="folder or manifest of your own background, no keyword in it",
+    )
+    group.add_argument(
+        "--positives",
+        type=Path,
+        metavar="SOURCE",
+        help="folder of clips for each keyword, to estimate misses",
+    )
+    group.add_argument(
+        "--target-fa-per-hour",
+        type=number(least=0.0),
+        default=TARGET,
+        metavar="N",
+        help=f"false alarms an hour that are bearable, of each keyword; default: {TARGET:g}",
+    )
+    add_detection_options(parser, thresholds=False)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Do what the arguments ask; 2 if they ask for nothing, or for both."""
+    if (args.manifest is None) == (args.keywords is None) or (args.keywords is None) != (
+        args.negatives is None
+    ):
+        say("speechrnn calibrate: error: give a MANIFEST, or --keywords with --negatives")
+        return 2
+    return calibrate_confidences(args) if args.keywords is None else calibrate_thresholds(args)
+
+
+def calibrate_thresholds(args: argparse.Namespace) -> int:
+    """Set thresholds, and keep them where the keywords came from; in the model, if they were typed."""
+    typed = [source for source in args.keywords if not is_stored(source)]
+    target = writable_model(args) if typed else None
+    model = open_model(args)
+    keywords = read_keywords(args.keywords, model)
+    negatives = find_recordings(args.negatives)
+    positives = find_positives(args.positives, keywords) if args.positives else []
+    with Progress("listening", total=len(negatives) + len(positives)) as progress:
+        evaluation = calibrate_keywords(
+            model,
+            keywords,
+            negatives=negatives,
+            positives=positives,
+            rate=args.target_fa_per_hour,
+            options=read_spotter_options(args, model),
+            on_audio=lambda seconds: progress.advance(audio_s=seconds),
+        )
+    for line in describe_calibration(evaluation):
+        put(line)
+    thresholds = thresholds_of(evaluation)
+    for source in args.keywords:
+        if store_thresholds(source, thresholds):
+            say(f"kept in {source}")
+    if target is not None:
+        labels = {keyword.label for source in typed for keyword in read_keywords([source], model)}
+        mine = {label: value for label, value in thresholds.items() if label in labels}
+        keep_choice(
+            target,
+            lambda choice: replace(choice, keyword_thresholds={**choice.keyword_thresholds, **mine}),
+        )
+    return name_failures(evaluation)
+
+
+def calibrate_confidences(args: argparse.Namespace) -> int:
     """Fit the temperature of greedy decoding, and keep it in the model file."""
     target = writable_model(args)
     utterances = read_manifest(args.manifest)

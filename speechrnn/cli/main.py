@@ -84,6 +84,9 @@ LM: dict[str, Command] = {
     "sample": Command("lm_sample", "let a recurrent model make up sentences"),
 }
 GROUPS: dict[str, dict[str, Command]] = {"lm": LM}
+EVALUATE: dict[str, Command] = {
+    "kws": Command("evaluate_kws", "measure a keyword detector on a stream: misses at false alarms an hour")
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,6 +168,8 @@ def dispatch(arguments: list[str]) -> int:
     if first in ("-V", "--version"):
         print(f"speechrnn {__version__}")
         return OK
+    if first == "evaluate" and arguments[1:2] == ["kws"]:
+        return choose(EVALUATE, arguments[1:], "speechrnn evaluate", {})
     if first in GROUPS:
         return choose(
             GROUPS[first], arguments[1:], f"speechrnn {first}", {COMMANDS[first].summary: GROUPS[first]}

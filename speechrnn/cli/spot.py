@@ -5,14 +5,14 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from speechrnn.audio import Waveform, load_audio
-from speechrnn.cli.audio_inputs import STDIN, STDIN_NAME, AudioInput, find_inputs
+from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import Progress, clean_end, put, say
-from speechrnn.cli.model_options import positive_count
+from speechrnn.cli.live_options import add_live_options, open_live
 from speechrnn.cli.spotter_options import (
     add_detection_options,
     add_keyword_option,
@@ -21,7 +21,6 @@ from speechrnn.cli.spotter_options import (
     read_spotter_options,
 )
 from speechrnn.errors import SpeechRNNError
-from speechrnn.live_audio import SAMPLE_BYTES, Microphone, PcmFormat, read_pcm
 from speechrnn.runtime.keyword_files import read_keywords
 from speechrnn.runtime.keyword_spotter import KeywordHit, KeywordSpotter, blocks_of
 
@@ -38,13 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_keyword_option(parser)
     add_model_option(parser)
     add_detection_options(parser)
-    live = parser.add_argument_group("live audio")
-    live.add_argument(
-        "--mic", nargs="?", const="", metavar="DEVICE", help="listen to a microphone: its number or name"
-    )
-    live.add_argument("--rate", type=positive_count, metavar="HZ", help="of PCM; default: the model's own")
-    live.add_argument("--encoding", choices=SAMPLE_BYTES, default="s16le", help="of PCM; default: s16le")
-    live.add_argument("--channels", type=positive_count, default=1, metavar="N", help="of PCM; default: 1")
+    live = add_live_options(parser)
     live.add_argument("--no-meter", action="store_true", help="draw no meter of the keywords' confidences")
 
 
@@ -55,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         say("speechrnn spot: error: name recordings, or - alone for PCM on standard input, or --mic")
         return 2
     model = open_model(args)
-    spotter = KeywordSpotter(model, read_keywords(args.keywords, model), read_spotter_options(args, model))
+    options = read_spotter_options(args, model, is_live=is_live)
+    spotter = KeywordSpotter(model, read_keywords(args.keywords, model), options)
     if is_live:
         listen(args, spotter)
         return 0
@@ -93,15 +87,6 @@ def listen(args: argparse.Namespace, spotter: KeywordSpotter) -> None:
         for hit in hits_of(meter.watch(blocks), spotter):
             with meter.hidden():
                 put(render(hit))
-
-
-def open_live(args: argparse.Namespace, sample_rate: int) -> AbstractContextManager[Iterator[Waveform]]:
-    """Open the microphone, or standard input as PCM."""
-    if args.mic is not None:
-        device = int(args.mic) if args.mic.isdecimal() else args.mic or None
-        return Microphone(sample_rate=sample_rate, device=device)
-    pcm = PcmFormat(sample_rate=args.rate or sample_rate, encoding=args.encoding, num_channels=args.channels)
-    return nullcontext(read_pcm(sys.stdin.buffer, pcm, sample_rate=sample_rate, name=STDIN_NAME))
 
 
 def render(hit: KeywordHit, **more: Any) -> str:

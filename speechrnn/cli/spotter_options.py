@@ -11,6 +11,8 @@ from speechrnn.runtime import ModelFile, find_model
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.keyword_spotter import SpotterOptions, default_hits
 
+RECORDED_CHUNK_S = 2.0
+
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--model``, ``--device`` and ``--threads``."""
@@ -24,7 +26,7 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive_count, metavar="N", help="processor threads")
 
 
-def add_keyword_option(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_keyword_option(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """Add ``--keywords``."""
     parser.add_argument(
         "--keywords",
@@ -36,13 +38,17 @@ def add_keyword_option(parser: argparse.ArgumentParser, *, required: bool = True
     )
 
 
-def add_detection_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides when a keyword is a hit."""
+def add_detection_options(parser: argparse.ArgumentParser, *, thresholds: bool = True) -> None:
+    """Add what decides when a keyword is a hit; without ``thresholds`` where these are what is looked for."""
     group = parser.add_argument_group("detection")
     share = number(least=0.0, most=1.0)
-    group.add_argument(
-        "--threshold", type=share, metavar="P", help="least confidence of keywords without one of their own"
-    )
+    if thresholds:
+        group.add_argument(
+            "--threshold",
+            type=share,
+            metavar="P",
+            help="least confidence of keywords without one of their own",
+        )
     group.add_argument(
         "--patience", type=positive_count, metavar="N", help="frames in a row that must reach it"
     )
@@ -55,9 +61,9 @@ def add_detection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--chunk",
         type=number(least=0.02),
-        default=SpotterOptions.chunk_s,
         metavar="S",
-        help=f"how often the network runs, seconds; default: {SpotterOptions.chunk_s:g}",
+        help=f"how often the network runs, seconds of audio; default: {SpotterOptions.chunk_s:g}, or "
+        f"{RECORDED_CHUNK_S:g} for a CTC model on recordings, which is cheaper",
     )
     group.add_argument(
         "--window",
@@ -76,7 +82,9 @@ def open_model(args: argparse.Namespace) -> ModelFile:
         return ModelFile(path, threads=args.threads, device=args.device)
 
 
-def read_spotter_options(args: argparse.Namespace, model: ModelFile) -> SpotterOptions:
+def read_spotter_options(
+    args: argparse.Namespace, model: ModelFile, *, is_live: bool = False
+) -> SpotterOptions:
     """Read what ``add_detection_options`` added."""
     usual = default_hits(model)
     hits = HitOptions(
@@ -85,7 +93,12 @@ def read_spotter_options(args: argparse.Namespace, model: ModelFile) -> SpotterO
         refractory_s=usual.refractory_s if args.refractory is None else args.refractory,
         overlap=usual.overlap,
     )
-    return SpotterOptions(threshold=args.threshold, hits=hits, chunk_s=args.chunk, window_s=args.window)
+    is_whole = not is_live and model.info.task == "ctc"
+    usual_chunk_s = RECORDED_CHUNK_S if is_whole else SpotterOptions.chunk_s
+    threshold = getattr(args, "threshold", None)
+    return SpotterOptions(
+        threshold=threshold, hits=hits, chunk_s=args.chunk or usual_chunk_s, window_s=args.window
+    )
 
 
 def check_folder(path: Path | None) -> Path | None:

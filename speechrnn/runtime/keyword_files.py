@@ -44,6 +44,11 @@ def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:
     return parse_keywords(source.split(","), "keywords")
 
 
+def is_stored(source: str) -> bool:
+    """Tell whether a source is a file, in which thresholds can be kept, or typed keywords."""
+    return source.endswith(SUFFIX) or is_file(source)
+
+
 def is_file(source: str) -> bool:
     """Tell a file's name from keywords, which may be longer than a name can be."""
     try:

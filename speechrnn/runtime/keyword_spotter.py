@@ -42,7 +42,7 @@ class SpotterOptions:
     chunk_s: float = 0.2
     """How often the network runs, seconds of audio, > 0; less is earlier, more is cheaper."""
     window_s: float = 1.0
-    """What a classifier pools at a time, seconds, > chunk_s: as long as the clips that it was trained on."""
+    """What a classifier pools at a time, seconds, >= chunk_s: as long as the clips that it was trained on."""
     smoothing: int = 2
     """Answers of a classifier whose probabilities are averaged, >= 1."""
 
@@ -52,10 +52,9 @@ class SpotterOptions:
             raise ConfigError(f"threshold must be in [0, 1], got {self.threshold!r}")
         if self.smoothing < 1:
             raise ConfigError(f"smoothing must be >= 1, got {self.smoothing!r}")
-        if not 0 < self.chunk_s < self.window_s < math.inf:
-            raise ConfigError(
-                f"chunk_s must be > 0 and window_s above it, got {self.chunk_s!r} and {self.window_s!r}"
-            )
+        for name in ("chunk_s", "window_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be > 0 and finite, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +177,10 @@ class ScoreTracker:
         self.is_classifier = model.info.task == "classification"
         if self.is_classifier:
             context_s = options.window_s - options.chunk_s
+            if context_s < 0:
+                raise ConfigError(
+                    f"window_s must be >= chunk_s, got {options.window_s!r} and {options.chunk_s!r}"
+                )
             self.windows = WindowOptions(chunk_s=options.chunk_s, context_s=context_s, lookahead_s=0.0)
             find_labels(model, keywords)
         else:

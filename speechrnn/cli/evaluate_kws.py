@@ -1,0 +1,100 @@
+"""``speechrnn evaluate kws``: a streaming keyword detector in misses at so many false alarms an hour."""
+
+import argparse
+from pathlib import Path
+
+from speechrnn.cli.console import Progress, put, say
+from speechrnn.cli.evaluate import write_json
+from speechrnn.cli.model_options import number
+from speechrnn.cli.spotter_options import (
+    add_detection_options,
+    add_keyword_option,
+    add_model_option,
+    check_folder,
+    open_model,
+    read_spotter_options,
+)
+from speechrnn.evaluation.detection import RATES
+from speechrnn.evaluation.keyword_report import import_figure, plot_curves, render_keywords
+from speechrnn.evaluation.keywords import (
+    KeywordEvaluation,
+    KeywordTrial,
+    evaluate_keywords,
+    find_positives,
+    find_recordings,
+)
+from speechrnn.runtime.keyword_files import read_keywords
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add keywords, recordings and options."""
+    add_keyword_option(parser)
+    parser.add_argument(
+        "--negatives", type=Path, required=True, metavar="SOURCE", help="folder or manifest without a keyword"
+    )
+    parser.add_argument(
+        "--positives",
+        type=Path,
+        required=True,
+        metavar="SOURCE",
+        help="folder with a folder of clips for each keyword, or a manifest whose texts are keywords",
+    )
+    parser.add_argument(
+        "--noise", type=Path, metavar="SOURCE", help="folder of noise to mix with the positives"
+    )
+    parser.add_argument(
+        "--snr",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="DB",
+        help="how loud positives are above the noise",
+    )
+    parser.add_argument(
+        "--fa-per-hour",
+        type=number(least=0.0),
+        nargs="+",
+        default=RATES,
+        metavar="N",
+        help=f"false alarms an hour; default: {' '.join(f'{rate:g}' for rate in RATES)}",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write everything as JSON, too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the curves as .png, .svg or .pdf")
+    add_model_option(parser)
+    add_detection_options(parser, thresholds=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print; 1 if some recordings could not be used."""
+    for path in (args.output, args.plot):
+        check_folder(path)
+    if args.plot is not None:
+        import_figure()
+    model = open_model(args)
+    keywords = read_keywords(args.keywords, model)
+    trial = KeywordTrial(
+        negatives=find_recordings(args.negatives),
+        positives=find_positives(args.positives, keywords),
+        noise=find_recordings(args.noise) if args.noise else (),
+        snrs_db=args.snr,
+        rates=args.fa_per_hour,
+    )
+    num_clips = len(trial.negatives) + len(trial.positives) * (1 + len(trial.snrs_db))
+    with Progress("evaluating", total=num_clips) as progress:
+        options = read_spotter_options(args, model)
+        evaluation = evaluate_keywords(
+            model, keywords, trial, options, on_audio=lambda seconds: progress.advance(audio_s=seconds)
+        )
+    put(render_keywords(evaluation))
+    if args.output is not None:
+        write_json(evaluation.to_dict(), args.output)
+    if args.plot is not None:
+        plot_curves(evaluation, args.plot)
+    return name_failures(evaluation)
+
+
+def name_failures(evaluation: KeywordEvaluation) -> int:
+    """Name recordings that could not be used; 1 if there are any."""
+    for failure in evaluation.failures:
+        say(f"speechrnn: error: {failure.reason}")
+    return 1 if evaluation.failures else 0

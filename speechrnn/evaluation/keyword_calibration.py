@@ -1,0 +1,65 @@
+"""Thresholds of keywords from a user's own background: as low as the false alarms that are bearable allow."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.evaluation.detection import OperatingPoint, bound_count
+from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordTrial, evaluate_keywords
+from speechrnn.manifest import Utterance
+from speechrnn.runtime.keyword_spotter import SpotterOptions
+from speechrnn.runtime.model_file import ModelFile
+
+STEPS = 10_000  # of thresholds
+LEAST_THRESHOLD = 0.05  # where the negatives would allow less, they have said too little
+
+
+def calibrate_keywords(
+    model: ModelFile,
+    keywords: Sequence[Keyword],
+    *,
+    negatives: Sequence[Utterance],
+    positives: Sequence[Utterance] = (),
+    rate: float,
+    options: SpotterOptions = SpotterOptions(),
+    on_audio: Callable[[float], object] = lambda seconds: None,
+) -> KeywordEvaluation:
+    """Measure each keyword at one rate of false alarms; arguments and errors as of ``evaluate_keywords``."""
+    trial = KeywordTrial(negatives=negatives, positives=positives, rates=(rate,))
+    return evaluate_keywords(model, keywords, trial, options, on_audio=on_audio)
+
+
+def thresholds_of(evaluation: KeywordEvaluation) -> dict[str, float]:
+    """Take the threshold of each keyword, within what a threshold may be, rounded up to what a file shows."""
+    return {
+        keyword.label: min(1.0, max(LEAST_THRESHOLD, math.ceil(keyword.points[0].threshold * STEPS) / STEPS))
+        for keyword in evaluation.keywords
+    }
+
+
+def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
+    """Tell thresholds, what they cost, and what all of it rests on."""
+    thresholds = thresholds_of(evaluation)
+    for keyword in evaluation.keywords:
+        point = keyword.points[0]
+        yield f"{keyword.label}: threshold {thresholds[keyword.label]:.4f}; {describe_point(point)}"
+    hours, rate = evaluation.hours, evaluation.keywords[0].points[0].target
+    yield f"false alarms rest on {hours:.2f} h of negatives"
+    if rate * hours < 1:
+        yield (
+            f"these are too few for {rate:g} an hour: with no false alarm in {hours:.2f} h, the rate is below "
+            f"{bound_count(0) / hours:.2f} an hour with 95 % confidence; {bound_count(0) / rate if rate else 0:.0f} h "
+            "without one would show what was asked"
+        )
+
+
+def describe_point(point: OperatingPoint) -> str:
+    """Tell false alarms and misses at a threshold."""
+    alarms = (
+        f"{point.num_false_alarms} false alarms, below {point.most_false_alarms_per_hour:.2f} an hour with 95 % "
+        "confidence"
+    )
+    if point.miss_rate is None or point.miss_interval is None:
+        return f"{alarms}; misses unknown without --positives"
+    low, high = 100 * point.miss_interval.low, 100 * point.miss_interval.high
+    return f"{alarms}; misses {100 * point.miss_rate:.1f} % [{low:.1f}, {high:.1f}] of {point.num_positives} positives"

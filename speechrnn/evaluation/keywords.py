@@ -1,0 +1,460 @@
+"""A keyword detector measured as it is used: on a stream, in misses at so many false alarms an hour."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Waveform
+from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.decoding.keywords import Keyword, check_labels
+from speechrnn.errors import ConfigError, ManifestError, SpeechRNNError
+from speechrnn.evaluation.detection import (
+    RATES,
+    DetCurve,
+    Negatives,
+    OperatingPoint,
+    check_hours,
+    find_peaks,
+    measure_point,
+    trace_curve,
+)
+from speechrnn.evaluation.evaluate import Failure, fail, load_utterance
+from speechrnn.manifest import AUDIO_SUFFIXES, Utterance, find_files, read_manifest
+from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
+from speechrnn.runtime.model_file import ModelFile
+from speechrnn.voice_activity import find_speech
+
+GAP_S = 1.0  # of a negative in front of each positive
+TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
+FAINTEST = 0.01  # confidence below which a peak is none
+LATENCY_RATE = 1.0  # false alarms an hour, of the threshold at which latencies are told
+
+Progress = Callable[[float], object]
+"""Told the seconds of audio that were heard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordResult:
+    """How well one keyword is found."""
+
+    label: str
+    negatives: Negatives = field(repr=False)
+    """Its false alarms."""
+    positives: NDArray[np.float64] = field(repr=False)
+    """(n,) best confidence at each place where it was said."""
+    latencies_s: NDArray[np.float64] = field(repr=False)
+    """(n,) seconds from the end of the speech to the moment when the hit would be told."""
+    curve: DetCurve | None = field(repr=False)
+    """Misses against false alarms; None without positives."""
+    points: tuple[OperatingPoint, ...]
+    """At each rate of false alarms that was asked for."""
+    in_noise: Mapping[float, tuple[OperatingPoint, ...]] = field(default_factory=dict)
+    """The same with noise at so many dB, the thresholds those of the negatives as they are."""
+
+    @property
+    def median_latency_s(self) -> float | None:
+        """Median over what is found at one false alarm an hour; None if nothing is."""
+        points = [point for point in self.points if point.target == LATENCY_RATE] or list(self.points)
+        found = self.latencies_s[self.positives >= points[0].threshold]
+        return float(np.median(found)) if len(found) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        curve = self.curve
+        return {
+            "label": self.label,
+            "points": [point.to_dict() for point in self.points],
+            "in_noise": {f"{snr:g}": [p.to_dict() for p in points] for snr, points in self.in_noise.items()},
+            "median_latency_s": self.median_latency_s,
+            "positives": self.positives.tolist(),
+            "false_alarms": np.sort(self.negatives.scores)[::-1].tolist(),
+            "curve": curve
+            and {
+                "thresholds": curve.thresholds.tolist(),
+                "false_alarms_per_hour": curve.false_alarms_per_hour.tolist(),
+                "miss_rates": curve.miss_rates.tolist(),
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordEvaluation:
+    """All that a report needs."""
+
+    model: str
+    model_sha256: str
+    keywords: tuple[KeywordResult, ...]
+    """In the order in which they were given."""
+    hours: float
+    """Of negatives."""
+    failures: tuple[Failure, ...]
+    """Recordings that could not be used, and are part of no measure."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "model": {"name": self.model, "sha256": self.model_sha256},
+            "hours": self.hours,
+            "failures": [{"audio": failure.audio, "reason": failure.reason} for failure in self.failures],
+            "keywords": [keyword.to_dict() for keyword in self.keywords],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordTrial:
+    """What a detector is tried on."""
+
+    negatives: Sequence[Utterance]
+    """Recordings in which no keyword is said."""
+    positives: Sequence[Utterance] = ()
+    """Clips of one keyword each; their texts are its label."""
+    noise: Sequence[Utterance] = ()
+    """Recordings that are mixed with the positives."""
+    snrs_db: Sequence[float] = ()
+    """How loud a positive is above the noise, a measurement for each."""
+    rates: Sequence[float] = RATES
+    """False alarms an hour."""
+
+    def __post_init__(self) -> None:
+        """Check the values; a ``ConfigError`` names the one that is wrong."""
+        if not self.negatives:
+            raise ConfigError("there are no negatives to count false alarms on")
+        if not self.rates or not all(0 <= rate < np.inf for rate in self.rates):
+            raise ConfigError(f"false alarms an hour must be >= 0 and finite, got {list(self.rates)}")
+        if bool(self.noise) != bool(self.snrs_db):
+            raise ConfigError("noise and signal-to-noise ratios go together; one of them is missing")
+
+
+class Place(NamedTuple):
+    """Where a positive lies in the stream, seconds, and who speaks."""
+
+    keyword: int
+    start_s: float
+    end_s: float
+    speech_end_s: float
+    speaker: str | None
+
+
+class Track(NamedTuple):
+    """Confidences over a stream."""
+
+    confidences: NDArray[np.float32]
+    """(frames, keywords)."""
+    ends_s: NDArray[np.float64]
+    """(frames,) when each ends."""
+
+
+def evaluate_keywords(
+    model: ModelFile,
+    keywords: Sequence[Keyword],
+    trial: KeywordTrial,
+    options: SpotterOptions = SpotterOptions(),
+    *,
+    on_audio: Progress = lambda seconds: None,
+) -> KeywordEvaluation:
+    """Run the streaming detector over negatives, and over positives embedded in them.
+
+    The negatives are one long stream, whose peaks are the false alarms. For the positives each clip is put
+    behind ``GAP_S`` seconds of a negative; its score is the best confidence from its start until shortly
+    behind its end.
+
+    Args:
+        model: A CTC model or a classifier.
+        keywords: What to look for.
+        trial: On what.
+        options: How the stream is listened to; thresholds do not matter here.
+        on_audio: Told the seconds of audio that were heard.
+
+    Raises:
+        ConfigError: If the negatives are shorter than a minute, or a positive is of no keyword, or there are
+            positives but none of some keyword.
+    """
+    check_labels(keywords)
+    listener = Listener(model, keywords, options, on_audio)
+    negatives = listener.hear_negatives(trial.negatives)
+    owners = assign(trial.positives, keywords)
+    conditions = [None, *trial.snrs_db] if trial.positives else []
+    heard = {snr: listener.hear_positives(trial, owners, snr) for snr in conditions}
+    results = []
+    for number, keyword in enumerate(keywords):
+        scores = {snr: found.of(number) for snr, found in heard.items()}
+        if trial.positives and not len(scores[None].scores):
+            raise ConfigError(f"keyword {keyword.label!r}: no positive could be used")
+        results.append(sum_up(keyword.label, negatives[number], scores, trial.rates))
+    return KeywordEvaluation(
+        model=model.info.name,
+        model_sha256=model.sha256,
+        keywords=tuple(results),
+        hours=negatives[0].hours,
+        failures=tuple(listener.failures.values()),
+    )
+
+
+class Heard(NamedTuple):
+    """Scores of positives under one condition."""
+
+    keywords: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    latencies_s: NDArray[np.float64]
+    speakers: NDArray[np.str_]
+
+    def of(self, keyword: int) -> "Heard":
+        """Take those of one keyword."""
+        mine = self.keywords == keyword
+        return Heard(*(values[mine] for values in self))
+
+    @property
+    def groups(self) -> list[str] | None:
+        """Speakers, if each is known and there are several."""
+        names = self.speakers.tolist()
+        return names if all(names) and len(set(names)) > 1 else None
+
+
+def sum_up(
+    label: str, negatives: Negatives, heard: Mapping[float | None, Heard], rates: Sequence[float]
+) -> KeywordResult:
+    """Measure one keyword at all rates and under all conditions."""
+
+    def points(found: Heard | None) -> tuple[OperatingPoint, ...]:
+        scores, groups = (None, None) if found is None else (found.scores, found.groups)
+        return tuple(measure_point(scores, negatives, rate, groups=groups) for rate in rates)
+
+    clean = heard.get(None)
+    return KeywordResult(
+        label=label,
+        negatives=negatives,
+        positives=np.zeros(0) if clean is None else clean.scores,
+        latencies_s=np.zeros(0) if clean is None else clean.latencies_s,
+        curve=None if clean is None else trace_curve(clean.scores, negatives),
+        points=points(clean),
+        in_noise={snr: points(found) for snr, found in heard.items() if snr is not None},
+    )
+
+
+class Listener:
+    """Runs the detector over recordings, noting those that cannot be used."""
+
+    def __init__(
+        self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions, on_audio: Progress
+    ) -> None:
+        """Prepare; errors as ``KeywordSpotter``."""
+        self.tracker = ScoreTracker(model, keywords, options)
+        self.sample_rate, self.on_audio = model.info.sample_rate, on_audio
+        self.hits: HitOptions = options.hits or default_hits(model)
+        self.failures: dict[str, Failure] = {}
+
+    def load(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Waveform]]:
+        """Load recordings one by one."""
+        for utterance in utterances:
+            try:
+                yield utterance, load_utterance(utterance, self.sample_rate)
+            except SpeechRNNError as error:
+                self.failures[utterance.id] = fail(utterance, error)
+
+    def track(self, waveforms: Iterable[Waveform]) -> Track:
+        """Run one stream from beginning to end."""
+        self.tracker.restart()
+        found = []
+        for waveform in waveforms:
+            found.append(to_confidences(self.tracker.feed(waveform)).astype(np.float32))
+            self.on_audio(len(waveform) / self.sample_rate)
+        found.append(to_confidences(self.tracker.finish()).astype(np.float32))
+        confidences = lasting(np.concatenate(found), self.hits.patience)
+        clock = self.tracker.clock
+        ends = clock.first_s + np.arange(1, len(confidences) + 1, dtype=np.float64) * clock.frame_s
+        return Track(confidences, ends)
+
+    def hear_negatives(self, utterances: Sequence[Utterance]) -> list[Negatives]:
+        """Find each keyword's false alarms."""
+        durations: list[float] = []
+
+        def waveforms() -> Iterator[Waveform]:
+            for _, waveform in self.load(utterances):
+                durations.append(len(waveform) / self.sample_rate)
+                yield waveform
+
+        track = self.track(waveforms())
+        check_hours(sum(durations))
+        rest = max(1, round(self.hits.refractory_s / self.tracker.clock.frame_s))
+        ends = np.cumsum(durations)
+        negatives = []
+        for column in track.confidences.T.astype(np.float64):
+            peaks = find_peaks(np.where(column >= FAINTEST, column, 0.0), rest=rest)
+            recordings = np.minimum(np.searchsorted(ends, track.ends_s[peaks]), len(ends) - 1)
+            negatives.append(
+                Negatives(scores=column[peaks], recordings=recordings, durations_s=np.array(durations))
+            )
+        return negatives
+
+    def hear_positives(self, trial: KeywordTrial, owners: Sequence[int], snr_db: float | None) -> Heard:
+        """Score each positive, embedded in the negatives; without ``snr_db`` no noise is mixed in."""
+        places: list[Place] = []
+        gaps = self.pieces(trial.negatives)
+        noise = self.pieces(trial.noise) if snr_db is not None else None
+
+        def waveforms() -> Iterator[Waveform]:
+            at = 0
+            numbers = {
+                utterance.id: number for utterance, number in zip(trial.positives, owners, strict=True)
+            }
+            for utterance, clip in self.load(trial.positives):
+                spoken = find_speech(clip, sample_rate=self.sample_rate)
+                if not spoken:
+                    reason = f"{utterance.audio}: holds no speech"
+                    self.failures[utterance.id] = Failure(
+                        id=utterance.id, audio=str(utterance.audio), reason=reason
+                    )
+                    continue
+                gap = gaps(round(GAP_S * self.sample_rate))
+                piece = np.concatenate([gap, clip])
+                if noise is not None and snr_db is not None:
+                    piece = mix(piece, noise(len(piece)), level=power(clip), snr_db=snr_db)
+                start_s = (at + len(gap)) / self.sample_rate
+                at += len(piece)
+                places.append(
+                    Place(
+                        numbers[utterance.id],
+                        start_s,
+                        at / self.sample_rate,
+                        start_s + spoken[-1].end_s,
+                        utterance.speaker,
+                    )
+                )
+                yield piece
+            yield gaps(round(2 * GAP_S * self.sample_rate))
+
+        track = self.track(waveforms())
+        delay_s = self.hits.hold_s + self.tracker.emissions.latency_s
+        return Heard(
+            np.array([place.keyword for place in places], np.int64),
+            *score_places(track, places, delay_s=delay_s),
+            np.array([place.speaker or "" for place in places], np.str_),
+        )
+
+    def pieces(self, utterances: Sequence[Utterance]) -> Callable[[int], Waveform]:
+        """Make what takes the next so many samples from recordings that follow each other for ever."""
+        stream = itertools.chain.from_iterable(
+            self.load(utterances) for _ in itertools.repeat(None) if utterances
+        )
+        rest: list[Waveform] = [np.zeros(0, np.float32)]
+
+        def take(num_samples: int) -> Waveform:
+            while len(rest[0]) < num_samples:
+                rest[0] = np.concatenate([rest[0], next(stream)[1]])
+            taken, rest[0] = rest[0][:num_samples], rest[0][num_samples:]
+            return taken
+
+        return take
+
+
+def lasting(confidences: NDArray[np.float32], patience: int) -> NDArray[np.float32]:
+    """Take the least of each frame and those before it that patience asks for: what a threshold must not pass."""
+    if patience == 1 or not len(confidences):
+        return confidences
+    padded = np.concatenate([np.zeros_like(confidences[:1]).repeat(patience - 1, axis=0), confidences])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, patience, axis=0)
+    least: NDArray[np.float32] = windows.min(axis=-1)
+    return least
+
+
+def score_places(
+    track: Track, places: Sequence[Place], *, delay_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the best confidence at each place, and how long after the speech it would be told."""
+    scores, latencies = np.zeros(len(places)), np.zeros(len(places))
+    for number, place in enumerate(places):
+        first = int(np.searchsorted(track.ends_s, place.start_s, side="right"))
+        last = int(np.searchsorted(track.ends_s, place.end_s + TOLERANCE_S, side="right"))
+        column = track.confidences[first : max(last, first + 1), place.keyword]
+        if len(column):
+            best = int(column.argmax())
+            scores[number] = column[best]
+            latencies[number] = track.ends_s[first + best] + delay_s - place.speech_end_s
+    return scores, latencies
+
+
+def mix(waveform: Waveform, noise: Waveform, *, level: float, snr_db: float) -> Waveform:
+    """Add noise, scaled so that ``level`` is ``snr_db`` above its power."""
+    own = power(noise)
+    gain = np.sqrt(level / own / 10 ** (snr_db / 10)) if own > 0 else 0.0
+    return np.clip(waveform + gain * noise, -1, 1).astype(np.float32)
+
+
+def power(waveform: Waveform) -> float:
+    """Compute the mean square."""
+    return float(np.square(waveform, dtype=np.float64).mean())
+
+
+def assign(positives: Sequence[Utterance], keywords: Sequence[Keyword]) -> list[int]:
+    """Find the keyword of each positive by its label.
+
+    Raises:
+        ConfigError: If a positive is of no keyword, or a keyword has none.
+    """
+    numbers = {plain(keyword.label): number for number, keyword in enumerate(keywords)}
+    owners = []
+    for utterance in positives:
+        if plain(utterance.text) not in numbers:
+            known = ", ".join(keyword.label for keyword in keywords)
+            raise ConfigError(
+                f"{utterance.audio}: is of {utterance.text!r}, which is no keyword; those are {known}"
+            )
+        owners.append(numbers[plain(utterance.text)])
+    missing = [keyword.label for number, keyword in enumerate(keywords) if number not in owners]
+    if positives and missing:
+        raise ConfigError(f"there are no positives of {', '.join(map(repr, missing))}")
+    return owners
+
+
+def plain(label: str) -> str:
+    """Bring a label to what folders and keywords have in common."""
+    return " ".join(label.replace("_", " ").casefold().split())
+
+
+def find_recordings(source: Path) -> list[Utterance]:
+    """List all recordings of a folder, however deep, or of a manifest.
+
+    Raises:
+        ManifestError: If there is none, or the manifest cannot be read.
+    """
+    if not source.is_dir():
+        return read_manifest(source)
+    paths = [path for path in find_files(source) if path.suffix.lower() in AUDIO_SUFFIXES]
+    if not paths:
+        raise ManifestError(f"{source}: holds no audio")
+    return list(map(partial(whole_file, text=""), paths))
+
+
+def find_positives(source: Path, keywords: Sequence[Keyword]) -> list[Utterance]:
+    """List clips of keywords: a folder named after each, a folder of clips for one, or a manifest.
+
+    Folders of other names are passed over, and so are lines of a manifest with other texts.
+
+    Raises:
+        ManifestError: If there is no such folder, or the manifest cannot be read.
+    """
+    labels = {plain(keyword.label): keyword.label for keyword in keywords}
+    if not source.is_dir():
+        return [utterance for utterance in read_manifest(source) if plain(utterance.text) in labels]
+    folders = [path for path in sorted(source.iterdir()) if path.is_dir() and plain(path.name) in labels]
+    if not folders and len(keywords) == 1:
+        return [whole_file(utterance.audio, keywords[0].label) for utterance in find_recordings(source)]
+    if not folders:
+        raise ManifestError(f"{source}: has no folder named after a keyword: {', '.join(labels.values())}")
+    return [
+        whole_file(utterance.audio, labels[plain(folder.name)])
+        for folder in folders
+        for utterance in find_recordings(folder)
+    ]
+
+
+def whole_file(audio: Path, text: str) -> Utterance:
+    """Make an utterance of a file; Speech Commands names speakers before ``_nohash_``."""
+    speaker, _, number = audio.stem.partition("_nohash_")
+    return Utterance(id=str(audio), audio=audio, text=text, speaker=speaker if number else None)

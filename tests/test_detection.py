@@ -1,0 +1,128 @@
+"""Misses and false alarms, by hand and by counting."""
+
+import math
+
+import numpy as np
+import pytest
+
+from speechrnn.errors import ConfigError
+from speechrnn.evaluation.detection import (
+    Negatives,
+    bound_count,
+    check_hours,
+    find_peaks,
+    find_threshold,
+    measure_point,
+    trace_curve,
+)
+
+
+def negatives(*scores: float, hours: float = 2.0) -> Negatives:
+    """Two recordings of equal length; scores take turns between them."""
+    return Negatives(
+        scores=np.array(scores), recordings=np.arange(len(scores)) % 2, durations_s=np.full(2, hours * 1800)
+    )
+
+
+def test_the_threshold_lies_just_above_the_first_false_alarm_too_many() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    for rate, allowed in [(0.0, 0), (0.49, 0), (0.5, 1), (1.0, 2), (1.7, 3)]:  # in 2 h
+        threshold = find_threshold(scores, 2.0, rate)
+        assert (scores >= threshold).sum() == allowed
+        assert threshold == math.nextafter(np.sort(scores)[::-1][allowed], 2)
+
+
+def test_no_threshold_is_needed_where_all_false_alarms_may_pass() -> None:
+    assert find_threshold(np.array([0.9, 0.8]), 2.0, 1.0) == 0.0
+    assert find_threshold(np.zeros(0), 2.0, 0.0) == 0.0
+
+
+def test_equal_scores_pass_or_fail_together() -> None:
+    assert (np.array([0.9, 0.9, 0.5]) >= find_threshold(np.array([0.9, 0.9, 0.5]), 2.0, 0.5)).sum() == 0
+
+
+def test_a_certain_false_alarm_can_be_shut_out_by_no_confidence() -> None:
+    assert find_threshold(np.array([1.0]), 1.0, 0.0) > 1
+
+
+def test_a_point_counts_misses_and_false_alarms() -> None:
+    point = measure_point(np.array([0.95, 0.75, 0.7, 0.2]), negatives(0.9, 0.8, 0.7, 0.6), 1.0)
+    assert point.threshold == math.nextafter(0.7, 2)
+    assert (point.num_false_alarms, point.false_alarms_per_hour) == (2, 1.0)
+    assert (point.num_misses, point.num_positives, point.miss_rate) == (2, 4, 0.5)
+    assert not point.is_extrapolated
+    assert measure_point(None, negatives(0.9), 0.4).is_extrapolated  # 0.8 false alarms in 2 h
+
+
+def test_without_positives_misses_are_unknown() -> None:
+    point = measure_point(None, negatives(0.9, 0.8), 0.5)
+    assert (point.miss_rate, point.miss_interval) == (None, None)
+
+
+def test_the_interval_holds_the_rate_and_knows_of_the_threshold_s_own_chance() -> None:
+    generator = np.random.default_rng(0)
+    positives = generator.random(200)
+    few = measure_point(positives, negatives(0.9, 0.5), 0.5)
+    many = Negatives(
+        scores=np.tile([0.9, 0.5], 50), recordings=np.arange(100), durations_s=np.full(100, 72.0)
+    )
+    assert few.miss_interval is not None
+    assert few.miss_rate is not None
+    assert few.miss_interval.low <= few.miss_rate <= few.miss_interval.high
+    # A draw of two recordings may hold 0.9 twice, or never: the threshold jumps.
+    steady = measure_point(positives, many, 25.0).miss_interval
+    assert steady is not None
+    assert few.miss_interval.high - few.miss_interval.low > steady.high - steady.low
+
+
+def test_speakers_are_drawn_whole() -> None:
+    positives = np.array([1.0] * 10 + [0.0] * 10)
+    alone = measure_point(positives, negatives(0.5), 0.0)
+    by_speaker = measure_point(positives, negatives(0.5), 0.0, groups=["a"] * 10 + ["b"] * 10)
+    assert by_speaker.miss_interval is not None
+    assert alone.miss_interval is not None
+    assert (by_speaker.miss_interval.low, by_speaker.miss_interval.high) == (0.0, 1.0)
+    assert alone.miss_interval.high < 0.8
+
+
+def test_the_curve_counts_at_every_threshold() -> None:
+    positives, alarms = np.array([0.9, 0.4, 0.4]), negatives(0.7, 0.4)
+    curve = trace_curve(positives, alarms)
+    assert curve.thresholds[1:].tolist() == [0.9, 0.7, 0.4]
+    for threshold, rate, missed in zip(
+        curve.thresholds, curve.false_alarms_per_hour, curve.miss_rates, strict=True
+    ):
+        assert rate == (alarms.scores >= threshold).sum() / 2.0
+        assert missed == (positives < threshold).mean()
+    assert (curve.false_alarms_per_hour[0], curve.miss_rates[0]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "bound"), [(0, 2.9957), (1, 4.7439), (2, 6.2958), (10, 16.9622), (100, 118.08)]
+)
+def test_the_bound_of_a_count_is_that_of_the_tables(count: int, bound: float) -> None:
+    assert bound_count(count) == pytest.approx(bound, rel=1e-4)  # half the chi-squared quantile
+
+
+def test_a_count_below_0_has_no_bound() -> None:
+    with pytest.raises(ConfigError, match="count must be >= 0"):
+        bound_count(-1)
+
+
+def test_less_than_a_minute_is_no_basis_for_hours() -> None:
+    with pytest.raises(ConfigError, match=r"the negatives hold 59.9 s; false alarms an hour cannot be told"):
+        check_hours(59.9)
+    check_hours(60.0)
+
+
+def test_peaks_keep_their_distance_and_the_highest_wins() -> None:
+    confidences = np.array([0.1, 0.5, 0.9, 0.5, 0.2, 0.8, 0.0, 0.0, 0.3])
+    assert find_peaks(confidences, rest=4).tolist() == [2, 8]
+    assert find_peaks(confidences, rest=3).tolist() == [2, 5, 8]
+    assert find_peaks(confidences, rest=1).tolist() == [2, 5, 8]
+
+
+def test_a_plateau_is_one_peak_and_nothing_is_none() -> None:
+    assert find_peaks(np.array([0.5, 0.5, 0.5]), rest=1).tolist() == [0]
+    assert find_peaks(np.zeros(5), rest=1).tolist() == []
+    assert find_peaks(np.zeros(0), rest=1).tolist() == []

@@ -1,0 +1,268 @@
+"""A detector measured on tones; then calibrated, as a user would."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_model import SAMPLE_RATE, speak, write_model
+
+from speechrnn.cli.main import main
+from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import ConfigError, ManifestError
+from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
+from speechrnn.evaluation.keyword_report import plot_curves, render_keywords
+from speechrnn.evaluation.keywords import (
+    KeywordEvaluation,
+    KeywordTrial,
+    evaluate_keywords,
+    find_positives,
+    find_recordings,
+    lasting,
+    mix,
+    power,
+)
+from speechrnn.manifest import Utterance
+from speechrnn.runtime.keyword_spotter import KeywordSpotter, SpotterOptions
+from speechrnn.runtime.model_file import ModelFile
+
+KEYWORDS = [Keyword(label="abc a", spellings=("abca",)), Keyword(label="bcb", spellings=("bcb",))]
+OPTIONS = SpotterOptions(chunk_s=2.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, and recordings: 60 s without keywords but for one bcb, and clips of both keywords."""
+    folder = tmp_path_factory.mktemp("recordings")
+    write_model(folder / "tones.onnx")
+
+    def write(name: str, *parts: np.ndarray) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.concatenate(parts), SAMPLE_RATE)
+
+    rest = np.zeros(29 * SAMPLE_RATE, np.float32)
+    write("negatives/1.wav", speak("aacc"), rest, speak("ac"))
+    write("negatives/deep/2.wav", speak("bcb"), rest, speak("cc"))
+    quiet = np.zeros(SAMPLE_RATE, np.float32)
+    for number in range(3):
+        write(f"positives/abc_a/{number}.wav", quiet, speak("abca"), quiet)
+        write(f"positives/bcb/{number}.wav", quiet, speak("bcb" if number else "acac"), quiet)
+    write("noise/b.wav", np.sin(2 * np.pi * 1000 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE))  # the tone of b
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluation(folder: Path) -> KeywordEvaluation:
+    trial = KeywordTrial(
+        negatives=find_recordings(folder / "negatives"),
+        positives=find_positives(folder / "positives", KEYWORDS),
+        noise=find_recordings(folder / "noise"),
+        snrs_db=(40.0, -20.0),
+        rates=(0.0, 60.0),
+    )
+    return evaluate_keywords(ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS)
+
+
+def test_what_is_found_and_what_is_not_is_counted(evaluation: KeywordEvaluation) -> None:
+    first, second = evaluation.keywords
+    assert [point.num_misses for point in first.points] == [0, 0]
+    assert first.positives.min() > 0.9
+    # One of three clips of bcb says something else; the false alarm is as sure as the others.
+    assert second.negatives.scores.max() > 0.9
+    assert second.negatives.recordings[second.negatives.scores.argmax()] == 1
+    assert [point.num_misses for point in second.points] == [3, 1]
+    assert second.points[1].num_false_alarms == 1
+    assert evaluation.hours == pytest.approx(60.7 / 3600, rel=0.02)
+
+
+def test_noise_makes_misses(evaluation: KeywordEvaluation) -> None:
+    in_noise = evaluation.keywords[0].in_noise
+    assert in_noise[40.0][1].miss_rate == 0
+    assert in_noise[-20.0][1].miss_rate == 1
+
+
+def test_the_latency_is_counted_from_the_end_of_the_speech(evaluation: KeywordEvaluation) -> None:
+    latency = evaluation.keywords[0].median_latency_s
+    # The chunk of 2 s, the lookahead of 0.6 s and the hold of 0.3 s, less what voice activity pads.
+    assert latency == pytest.approx(2.0 + 0.6 + 0.3, abs=0.5)
+
+
+def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:
+    text = render_keywords(evaluation)
+    assert "abc a: 3 positives, 0.02 h of negatives" in text
+    assert "with noise, -20 dB below:" in text
+    assert "† less than one false alarm is allowed in 0.02 h" in text
+
+
+def test_everything_goes_into_json(evaluation: KeywordEvaluation) -> None:
+    plain = json.loads(json.dumps(evaluation.to_dict()))
+    assert plain["keywords"][1]["points"][1]["misses"] == 1
+    assert len(plain["keywords"][0]["curve"]["miss_rates"]) == len(
+        plain["keywords"][0]["curve"]["thresholds"]
+    )
+
+
+def test_curves_are_plotted(evaluation: KeywordEvaluation, tmp_path: Path) -> None:
+    plot_curves(evaluation, tmp_path / "det.png")
+    assert (tmp_path / "det.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigError, match="cannot be plotted as 'xyz'"):
+        plot_curves(evaluation, tmp_path / "det.xyz")
+
+
+def test_the_detector_at_a_threshold_tells_as_many_as_were_counted(folder: Path) -> None:
+    """The peaks that are counted are the hits that a spotter tells."""
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    recordings = find_recordings(folder / "negatives")
+    trial = KeywordTrial(negatives=recordings)
+    scores = evaluate_keywords(model, KEYWORDS, trial, OPTIONS).keywords[1].negatives.scores
+    for threshold in (0.05, 0.3, 0.9):
+        options = SpotterOptions(threshold=threshold, chunk_s=2.0)
+        spotter = KeywordSpotter(model, KEYWORDS[1:], options)
+        hits = []
+        for recording in recordings:
+            hits += spotter.feed(soundfile.read(recording.audio, dtype="float32")[0])
+        hits += spotter.finish()
+        assert sorted(hit.confidence for hit in hits) == pytest.approx(
+            sorted(scores[scores >= threshold]), rel=1e-5
+        )
+
+
+def test_negatives_of_less_than_a_minute_are_refused(folder: Path) -> None:
+    trial = KeywordTrial(negatives=find_recordings(folder / "negatives")[:1])
+    with pytest.raises(ConfigError, match="the negatives hold 30"):
+        evaluate_keywords(ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS)
+
+
+def test_positives_of_silence_are_named_and_part_of_no_measure(folder: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(2 * SAMPLE_RATE), SAMPLE_RATE)
+    silent = Utterance(id="silence", audio=tmp_path / "silence.wav", text="abc_a")
+    positives = [*find_positives(folder / "positives", KEYWORDS[:1]), silent]
+    trial = KeywordTrial(negatives=find_recordings(folder / "negatives"), positives=positives)
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    evaluation = evaluate_keywords(model, KEYWORDS[:1], trial, OPTIONS)
+    assert [failure.reason for failure in evaluation.failures] == [f"{silent.audio}: holds no speech"]
+    assert evaluation.keywords[0].points[0].num_positives == 3
+    trial = KeywordTrial(negatives=trial.negatives, positives=[silent])
+    with pytest.raises(ConfigError, match="keyword 'abc a': no positive could be used"):
+        evaluate_keywords(model, KEYWORDS[:1], trial, OPTIONS)
+
+
+def test_positives_of_no_keyword_and_keywords_without_positives_are_refused(folder: Path) -> None:
+    model, negatives = ModelFile(folder / "tones.onnx", threads=1), find_recordings(folder / "negatives")
+    other = Utterance(id="x", audio=folder / "x.wav", text="xyz")
+    with pytest.raises(ConfigError, match="'xyz', which is no keyword; those are abc a, bcb"):
+        evaluate_keywords(model, KEYWORDS, KeywordTrial(negatives=negatives, positives=[other]), OPTIONS)
+    one = find_positives(folder / "positives", KEYWORDS[:1])
+    with pytest.raises(ConfigError, match="there are no positives of 'bcb'"):
+        evaluate_keywords(model, KEYWORDS, KeywordTrial(negatives=negatives, positives=one), OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"negatives": ()}, "no negatives"),
+        ({"rates": ()}, "false alarms an hour must be"),
+        ({"rates": (-1.0,)}, "false alarms an hour must be"),
+        ({"snrs_db": (5.0,)}, "noise and signal-to-noise ratios go together"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
+    some = (Utterance(id="x", audio=Path("x.wav"), text=""),)
+    with pytest.raises(ConfigError, match=said):
+        KeywordTrial(**({"negatives": some} | values))  # type: ignore[arg-type]
+
+
+def test_positives_are_found_by_folder_or_alone(folder: Path) -> None:
+    found = find_positives(folder / "positives", KEYWORDS)
+    assert [utterance.text for utterance in found] == ["abc a"] * 3 + ["bcb"] * 3
+    alone = find_positives(folder / "positives" / "bcb", KEYWORDS[:1])
+    assert [utterance.text for utterance in alone] == ["abc a"] * 3
+    with pytest.raises(ManifestError, match="has no folder named after a keyword: abc a, bcb"):
+        find_positives(folder / "noise", KEYWORDS)
+    (folder / "empty").mkdir(exist_ok=True)
+    with pytest.raises(ManifestError, match="holds no audio"):
+        find_recordings(folder / "empty")
+
+
+def test_noise_is_mixed_at_the_level_that_was_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    clip, noise = (0.1 * generator.normal(size=8000).astype(np.float32) for _ in range(2))
+    mixed = mix(clip, noise, level=power(clip), snr_db=20.0)
+    assert 10 * np.log10(power(clip) / power(mixed - clip)) == pytest.approx(20.0, abs=0.01)
+    np.testing.assert_array_equal(mix(clip, np.zeros_like(clip), level=1.0, snr_db=0.0), clip)
+
+
+def test_patience_takes_the_least_of_so_many_frames() -> None:
+    column = np.array([[0.5], [0.9], [0.7], [0.8]], np.float32)
+    assert lasting(column, 1)[:, 0].tolist() == column[:, 0].tolist()
+    np.testing.assert_array_equal(lasting(column, 2)[:, 0], np.array([0, 0.5, 0.7, 0.7], np.float32))
+
+
+def test_patience_is_part_of_what_is_measured(folder: Path) -> None:
+    options = SpotterOptions(chunk_s=2.0, hits=HitOptions(patience=50))
+    trial = KeywordTrial(
+        negatives=find_recordings(folder / "negatives"),
+        positives=find_positives(folder / "positives", KEYWORDS),
+    )
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    assert evaluate_keywords(model, KEYWORDS, trial, options).keywords[0].positives.max() < 0.5
+
+
+def test_evaluate_kws_from_the_command_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "kws", "-m", str(folder / "tones.onnx"), "--keywords", "abca @abc a, bcb"]
+    sources = ["--negatives", str(folder / "negatives"), "--positives", str(folder / "positives")]
+    results = ["-o", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.png")]
+    assert main([*command, *sources, *results]) == 0
+    assert "bcb: 3 positives" in capsys.readouterr().out
+    assert json.loads((tmp_path / "r.json").read_text())["keywords"][0]["label"] == "abc a"
+    assert (tmp_path / "r.png").is_file()
+
+
+def test_calibrate_keeps_thresholds_in_the_keyword_file(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("# mine\nabca @abc a\nbcb\n")
+    command = ["calibrate", "-m", str(folder / "tones.onnx"), "--keywords", str(words)]
+    sources = ["--negatives", str(folder / "negatives"), "--positives", str(folder / "positives")]
+    assert main([*command, *sources, "--target-fa-per-hour", "60"]) == 0
+    captured = capsys.readouterr()
+    assert "bcb: threshold" in captured.out
+    assert "misses 33.3 %" in captured.out
+    assert "rest on 0.02 h of negatives" in captured.out
+    assert f"kept in {words}" in captured.err
+    lines = words.read_text().splitlines()
+    assert lines[0] == "# mine"
+    assert lines[1].startswith("abca #")
+    assert main([*command, *sources]) == 0
+    assert "too few for 0.5 an hour: with no false alarm in 0.02 h" in capsys.readouterr().out
+
+
+def test_calibrate_keeps_typed_keywords_thresholds_in_the_model(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "mine.onnx")
+    command = ["calibrate", "-m", str(model), "--keywords", "bcb, abca"]
+    assert main([*command, "--negatives", str(folder / "negatives"), "--target-fa-per-hour", "0"]) == 0
+    assert "misses unknown without --positives" in capsys.readouterr().out
+    thresholds = ModelFile(model).info.decoding.keyword_thresholds
+    assert set(thresholds) == {"bcb", "abca"}
+    assert thresholds["bcb"] > 0.9
+    assert main(["spot", "-m", str(model), "--keywords", "bcb", str(folder / "negatives" / "deep")]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["m.tsv", "--keywords", "bcb", "--negatives", "x"], ["--keywords", "bcb"]):
+        assert main(["calibrate", "-m", str(folder / "tones.onnx"), *arguments]) == 2
+        assert "give a MANIFEST, or --keywords with --negatives" in capsys.readouterr().err
+
+
+def test_thresholds_stay_within_what_they_may_be(evaluation: KeywordEvaluation) -> None:
+    assert all(0.05 <= threshold <= 1 for threshold in thresholds_of(evaluation).values())
+    assert any("three" in line or "false alarms rest on" in line for line in describe_calibration(evaluation))
