@@ -28,6 +28,7 @@ import onnxruntime
 import recording_memory
 import search_start
 import serving
+import spotting
 import torch
 import training_step
 import transcription
@@ -87,6 +88,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         title="Serving: speechrnn serve over HTTP, no answer lost",
         measure=serving.measure,
         repeats=serving.REPEATS,
+    ),
+    "spotting": Benchmark(
+        title="Spotting: keywords in a stream, in chunks of 0.2 s, one thread",
+        measure=spotting.measure,
+        repeats=spotting.REPEATS,
     ),
     "search_start": Benchmark(
         title="Start of the beam search: compiling, once on a machine",

@@ -29,6 +29,9 @@ decoding_memory = importlib.import_module("decoding_memory")
 search_start = importlib.import_module("search_start")
 keyword_streams = importlib.import_module("keyword_streams")
 recording_memory = importlib.import_module("recording_memory")
+
+
+spotting = importlib.import_module("spotting")
 run = importlib.import_module("run")
 sys.path.remove(str(FOLDER))
 
@@ -320,3 +323,13 @@ def test_many_streams_listen_in_turn_to_the_end(monkeypatch: pytest.MonkeyPatch)
     keyword_streams.listen(model, [np.zeros(24_000, np.float32)] * 2)
     # 3 s at 8 kHz: 1 + (24000 - 256) // 80 = 297 feature frames and, two by two, 149 outputs.
     assert finished == [149, 149]
+
+
+def test_the_detector_that_is_timed_is_small_and_streams() -> None:
+    detector = spotting.make_detector()  # refuses a larger one
+    assert not detector.config.encoder.bidirectional
+    assert detector.config.task == "classification"
+
+
+def test_the_keywords_that_are_timed_are_as_many_as_they_say() -> None:
+    assert len({keyword.label for keyword in spotting.make_keywords(50)}) == 50
