@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
-from speechrnn.cli.evaluate import write_json
 from speechrnn.cli.model_options import number
 from speechrnn.cli.spotter_options import (
     add_detection_options,
@@ -14,6 +13,7 @@ from speechrnn.cli.spotter_options import (
     open_model,
     read_spotter_options,
 )
+from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
 from speechrnn.evaluation.keyword_report import import_figure, plot_curves, render_keywords
 from speechrnn.evaluation.keywords import (
@@ -23,6 +23,8 @@ from speechrnn.evaluation.keywords import (
     find_positives,
     find_recordings,
 )
+from speechrnn.evaluation.results import write_json
+from speechrnn.new_file import refuse_existing
 from speechrnn.runtime.keyword_files import read_keywords
 
 
@@ -60,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write everything as JSON, too")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the curves as .png, .svg or .pdf")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     add_model_option(parser)
     add_detection_options(parser, thresholds=False)
 
@@ -67,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print; 1 if some recordings could not be used."""
     for path in (args.output, args.plot):
-        check_folder(path)
+        if check_folder(path) is not None:
+            refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
     if args.plot is not None:
         import_figure()
     model = open_model(args)
@@ -87,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
         )
     put(render_keywords(evaluation))
     if args.output is not None:
-        write_json(evaluation.to_dict(), args.output)
+        write_json(evaluation.to_dict(), args.output, overwrite=args.overwrite)
     if args.plot is not None:
-        plot_curves(evaluation, args.plot)
+        plot_curves(evaluation, args.plot, overwrite=args.overwrite)
     return name_failures(evaluation)
 
 

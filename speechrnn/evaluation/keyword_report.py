@@ -68,11 +68,12 @@ def render_notes(evaluation: KeywordEvaluation) -> Iterator[str]:
         )
 
 
-def plot_curves(evaluation: KeywordEvaluation, path: Path) -> None:
+def plot_curves(evaluation: KeywordEvaluation, path: Path, *, overwrite: bool = False) -> None:
     """Plot misses against false alarms an hour as PNG, SVG or PDF, by the file's suffix.
 
     Raises:
-        ConfigError: If Matplotlib is missing, there are no positives, or the file cannot be written.
+        ConfigError: If Matplotlib is missing, there are no positives, or the file exists or cannot be
+            written.
     """
     if not all(keyword.curve for keyword in evaluation.keywords):
         raise ConfigError("misses cannot be plotted without positives")
@@ -86,7 +87,7 @@ def plot_curves(evaluation: KeywordEvaluation, path: Path) -> None:
     axes.legend()
     kind = path.suffix[1:] or "png"
     try:
-        with new_file(path, overwrite=True, error=ConfigError) as partial:
+        with new_file(path, overwrite=overwrite, error=ConfigError) as partial:
             figure.savefig(partial, format=kind, dpi=150)
     except ValueError as error:
         raise ConfigError(f"{path}: cannot be plotted as {kind!r}; use .png, .svg or .pdf") from error

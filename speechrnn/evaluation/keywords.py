@@ -24,7 +24,8 @@ from speechrnn.evaluation.detection import (
     measure_point,
     trace_curve,
 )
-from speechrnn.evaluation.evaluate import Failure, fail, load_utterance
+from speechrnn.evaluation.evaluate import fail, load_utterance
+from speechrnn.evaluation.results import Failure
 from speechrnn.manifest import AUDIO_SUFFIXES, Utterance, find_files, read_manifest
 from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
 from speechrnn.runtime.model_file import ModelFile
