@@ -18,13 +18,16 @@ from typing import Any
 
 import an4_task
 import cold_start
+import data_scale
 import decoders
 import decoding
 import decoding_errors
 import decoding_memory
+import gpu_training
 import keyword_streams
 import long_recording
 import onnxruntime
+import precision_curves
 import recording_memory
 import search_start
 import serving
@@ -32,6 +35,7 @@ import spotting
 import torch
 import training_step
 import transcription
+import two_processes
 from timing import table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -59,6 +63,28 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         title="Training step: forward and backward of the recurrent stack",
         measure=training_step.measure,
         repeats=training_step.REPEATS,
+    ),
+    "two_processes": Benchmark(
+        title="Training in two processes on two cores: efficiency, the time of one process over that of two",
+        measure=two_processes.measure,
+        repeats=two_processes.REPEATS,
+    ),
+    "precision_curves": Benchmark(
+        title="Learning curves in float32 and bfloat16: CTC on spoken digits",
+        measure=precision_curves.measure,
+        table=precision_curves.table,
+    ),
+    "data_scale": Benchmark(
+        title="Data at scale: opening a corpus, and reading from it",
+        measure=data_scale.measure,
+        table=data_scale.table,
+        missing=data_scale.missing_status,
+    ),
+    "gpu_training": Benchmark(
+        title="Training step on a GPU, bfloat16",
+        measure=gpu_training.measure,
+        repeats=gpu_training.REPEATS,
+        missing=gpu_training.missing_gpu,
     ),
     "transcription": Benchmark(
         title="Transcription: the AN4 recipe's network on short clips, audio already read",

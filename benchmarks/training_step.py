@@ -21,7 +21,12 @@ TOLERANCE = 1e-5
 SHAPES = ((16, 500), (64, 42))  # batch, frames
 SHORTEST = 0.6  # of the frames of the longest utterance
 NUM_LAYERS = (1, 3)
-TARGETS = {("lstm", 500): Target(at_least=6), ("gru", 500): Target(at_least=3)}
+TARGETS = {
+    ("lstm", 500): Target(at_least=8),
+    ("gru", 500): Target(at_least=6),
+    ("lstm", 42): Target(at_least=1),
+    ("gru", 42): Target(at_least=1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

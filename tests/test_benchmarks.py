@@ -26,6 +26,10 @@ decoders = importlib.import_module("decoders")
 decoding = importlib.import_module("decoding")
 decoding_errors = importlib.import_module("decoding_errors")
 decoding_memory = importlib.import_module("decoding_memory")
+data_scale = importlib.import_module("data_scale")
+gpu_training = importlib.import_module("gpu_training")
+precision_curves = importlib.import_module("precision_curves")
+two_processes = importlib.import_module("two_processes")
 search_start = importlib.import_module("search_start")
 keyword_streams = importlib.import_module("keyword_streams")
 recording_memory = importlib.import_module("recording_memory")
@@ -333,3 +337,63 @@ def test_the_detector_that_is_timed_is_small_and_streams() -> None:
 
 def test_the_keywords_that_are_timed_are_as_many_as_they_say() -> None:
     assert len({keyword.label for keyword in spotting.make_keywords(50)}) == 50
+
+
+# ---- Training at scale --------------------------------------------------------------------------
+
+
+# Lhotse leaves the tars to the garbage collector to close.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_made_up_corpora_are_as_large_as_they_say_and_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if data_scale.missing_status():
+        pytest.skip("Linux tells a process's memory")
+    monkeypatch.setattr(data_scale, "SHARD_SIZE", 4)
+    monkeypatch.setattr(data_scale, "NUM_READ", 8)
+    monkeypatch.setattr(data_scale, "CLIP_S", 1.0)
+    data_scale.write_clips(tmp_path)
+    for corpus in (data_scale.make_shards(tmp_path, 200), data_scale.make_manifest(tmp_path, 200)):
+        cost = data_scale.measure_here(corpus, 200)
+        assert cost.kind == ("shards" if corpus.is_dir() else "manifest")
+        assert cost.start_s > 0
+        assert cost.utterances_per_s > 0
+
+
+def test_shards_are_to_start_soon_and_to_stay_small() -> None:
+    costs = [
+        data_scale.Cost(kind=kind, num_utterances=n, start_s=s, memory_mb=mb, utterances_per_s=9.0)
+        for kind, n, s, mb in (
+            ("shards", 1000, 1.0, 50.0),
+            ("shards", 10**7, 9.0, 251.0),
+            ("manifest", 10, 99.0, 9.0),
+        )
+    ]
+    rows = list(data_scale.table(iter(costs)))[2:]
+    assert [row.split("|")[-2].strip().rpartition(" ")[2] for row in rows] == ["met", "missed", ""]
+
+
+def test_noise_is_what_seeds_differ_by() -> None:
+    # Standard deviation of 1, 2, 3 is 1; of the difference of two means of three it is sqrt(2 / 3).
+    point = precision_curves.Point(step=9, single=(1.0, 2.0, 3.0), half=(2.0, 2.0, 3.5))
+    assert point.difference == pytest.approx(0.5)
+    assert point.noise == pytest.approx(2 * (2 / 3) ** 0.5)
+    assert "within noise: met" in list(precision_curves.table(iter([point])))[-1]
+
+
+def test_the_clock_takes_the_second_epoch() -> None:
+    clock = two_processes.EpochClock()
+    clock.starts, clock.ends = [0.0, 10.0], [9.0, 12.5]
+    assert clock.seconds == 2.5
+
+
+@pytest.mark.filterwarnings("ignore:.*RNN module weights are not part of single contiguous.*")
+def test_the_steps_of_the_gpu_run_on_any_device() -> None:
+    size = gpu_training.Size(
+        title="tiny", hidden_size=4, num_layers=2, num_clips=3, num_frames=40, num_features=5
+    )
+    [comparison] = gpu_training.measure(repeats=1, device="cpu", sizes=(size,))
+    assert comparison.title == "tiny, 3 × 40 frames, cpu"
+    assert comparison.ratio > 0
+    assert not (torch.cuda.is_available() and gpu_training.missing_gpu())

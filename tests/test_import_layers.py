@@ -31,7 +31,7 @@ ROOMS["page_server"] = ({"errors"}, set())
 ROOMS["nn"] = (set(ROOMS), {"numpy", "onnxruntime", "torch", "torchaudio", "onnx"})
 ROOMS["training"] = (
     set(ROOMS),
-    ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile"},
+    ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile", "fsspec"},
 )
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
 ROOMS["report"] = (

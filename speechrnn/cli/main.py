@@ -67,6 +67,7 @@ USE: dict[str, Command] = {
 }
 TRAIN: dict[str, Command] = {
     "prepare": Command("prepare", "make manifests from a folder, a table or a corpus"),
+    "prepare shards": Command("prepare_shards", "pack utterances into few files, for very large corpora"),
     "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
     "fit": Command("train", "train a model"),
     "validate": Command("train", "measure a checkpoint on the development set"),
@@ -165,6 +166,8 @@ def accept_any_text() -> None:
 def dispatch(arguments: list[str]) -> int:
     """Run the command that the first argument names."""
     first = arguments[0] if arguments else ""
+    if arguments[:2] == ["prepare", "shards"]:  # whoever has a folder of that name says ./shards
+        arguments = ["prepare shards", *arguments[2:]]
     if first in ("-V", "--version"):
         print(f"speechrnn {__version__}")
         return OK
@@ -212,10 +215,10 @@ def overview(program: str, titles: Mapping[str, Mapping[str, Command]]) -> str:
         lines += ["", "Speech recognition with recurrent networks."]
     for title, commands in titles.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {name:<11} {command.summary}" for name, command in commands.items()]
-    lines += ["", "options:", "  -h, --help     show this help"]
+        lines += [f"  {name:<14} {command.summary}" for name, command in commands.items()]
+    lines += ["", "options:", "  -h, --help       show this help"]
     if program == "speechrnn":
-        lines += ["  -V, --version  show the version"]
+        lines += ["  -V, --version    show the version"]
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ import gzip
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,7 +157,19 @@ def utterance_span(utterance: Utterance, facts: AudioFacts) -> tuple[float, floa
     return utterance.start_s, min(wanted, left)
 
 
+def cut_text(cut: Cut) -> str:
+    """Join the texts of a cut's supervisions."""
+    return " ".join(s.text for s in cut.supervisions if s.text)
+
+
 # ---- Writing ------------------------------------------------------------------------------------
+
+
+def watched(cuts: Iterable[Cut], on_cut: Callable[[], object]) -> Iterator[Cut]:
+    """Pass cuts on, telling of each."""
+    for cut in cuts:
+        on_cut()
+        yield cut
 
 
 def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:

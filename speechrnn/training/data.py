@@ -1,10 +1,11 @@
 """Lhotse manifests to padded batches."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,7 +19,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from speechrnn.audio import Waveform, load_audio
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.nn.config import require
+from speechrnn.training.cuts import cut_text
 from speechrnn.training.progress import epoch_progress, read_progress
+from speechrnn.training.shard_plan import ShardBatch, ShardPlan
+from speechrnn.training.shard_reader import ShardFolder
 
 
 class SpeechBatch(NamedTuple):
@@ -116,14 +120,28 @@ def cut_files(cut: Cut) -> list[str]:
     return [str(source.source) for source in sources if source.type == "file"]
 
 
-def cut_text(cut: Cut) -> str:
-    """Join the texts of a cut's supervisions."""
-    return " ".join(s.text for s in cut.supervisions if s.text)
-
-
 def cut_speaker(cut: Cut) -> str:
     """Name the speaker of a cut, or nobody."""
     return next((s.speaker for s in cut.supervisions if s.speaker), "")
+
+
+class ShardUtterances(Utterances):
+    """Utterances of shards: a batch is of one shard, which is kept for the batches to come."""
+
+    NUM_KEPT = 2  # at the end of an epoch, streams of unequal length take turns in one worker
+
+    def __init__(self, folder: ShardFolder, sample_rate: int) -> None:
+        super().__init__(sample_rate)
+        self.folder = folder
+        self.opened: dict[int, list[Cut]] = {}
+
+    def __getitem__(self, batch: ShardBatch) -> SpeechBatch:
+        """Load and pad one batch."""
+        cuts = self.opened.pop(batch.shard, None) or self.folder.cuts(batch.shard)
+        self.opened[batch.shard] = cuts  # the latest comes last
+        while len(self.opened) > self.NUM_KEPT:
+            del self.opened[next(iter(self.opened))]
+        return super().__getitem__(CutSet.from_cuts(cuts[member] for member in batch.members))
 
 
 class BatchPlan(Sampler[CutSet]):
@@ -208,6 +226,9 @@ def seconds(cuts: CutSet) -> float:
     return float(sum(cut.duration for cut in cuts))
 
 
+Plan: TypeAlias = BatchPlan | ShardPlan
+
+
 class SpeechDataModule(pl.LightningDataModule):
     """Train, dev and test manifests of a prepared folder, as batches of about equal length in seconds."""
 
@@ -225,13 +246,15 @@ class SpeechDataModule(pl.LightningDataModule):
         num_workers: int = 1,
         keep_audio: bool = False,
         seed: int = 0,
+        shard_cache: str | None = None,
     ) -> None:
         """Set up the data; nothing is read yet.
 
         Args:
             root: Folder of the manifests, as ``speechrnn prepare`` or a recipe's ``prepare.py`` writes it.
             sample_rate: Rate in Hz at which the model hears; taken from ``model.features.sample_rate``.
-            train: Manifest (Lhotse cuts) to train on, relative to ``root``.
+            train: Manifest (Lhotse cuts) to train on, or a folder of shards, relative to ``root``; shards may
+                be elsewhere, at ``https://…`` or ``s3://…``, as may ``root``.
             dev: Manifest for validation.
             test: Manifest for ``speechrnn test``.
             predict: Manifest for ``speechrnn predict``.
@@ -241,12 +264,15 @@ class SpeechDataModule(pl.LightningDataModule):
             keep_audio: Keep decoded audio in memory, 230 MB an hour at 16 kHz; pays for small corpora, where
                 decoding costs as much as a small network, and with ``num_workers`` 0.
             seed: Of the order of batches; with the epoch it fixes the order completely.
+            shard_cache: Folder that keeps shards from elsewhere for later epochs, best on a disk of the node's
+                own; without one, each is fetched again.
         """
         super().__init__()
         require(max_batch_s > 0, "data.max_batch_s", max_batch_s, "> 0")
         require(num_buckets > 0, "data.num_buckets", num_buckets, "> 0")
         require(num_workers >= 0, "data.num_workers", num_workers, ">= 0")
-        self.root = Path(root)
+        self.root = root
+        self.shard_cache = shard_cache
         self.manifests = {"train": train, "dev": dev, "test": test, "predict": predict}
         self.sample_rate = sample_rate
         self.max_batch_s = max_batch_s
@@ -262,12 +288,20 @@ class SpeechDataModule(pl.LightningDataModule):
         Raises:
             ManifestError: If it is not there.
         """
-        path = self.root / self.manifests[split]
+        path = Path(self.root) / self.manifests[split]
         if not path.is_file():
             raise ManifestError(
                 f"{path}: no such manifest; make it with the recipe's prepare.py or `speechrnn prepare`"
             )
         return path
+
+    def shards(self, split: str) -> ShardFolder | None:
+        """Open a split's folder of shards; none if it is a manifest. Errors as ``ShardFolder``."""
+        name = self.manifests[split]
+        location = name if "://" in name else os.path.join(self.root, name)
+        if "://" in location or Path(location).is_dir():
+            return ShardFolder(location, cache=self.shard_cache)
+        return None
 
     def cuts(self, split: str) -> CutSet:
         """Open a split's manifest, lazily; errors as ``checked_cuts`` for its first line."""
@@ -293,25 +327,26 @@ class SpeechDataModule(pl.LightningDataModule):
         if line == 1:
             raise ManifestError(f"{path}: holds no utterance")
 
-    def plan(self, split: str, *, epoch: int = 0, shuffle: bool = False) -> BatchPlan:
+    def plan(self, split: str, *, epoch: int = 0, shuffle: bool = False) -> Plan:
         """Draw the batches of one epoch for this process."""
         trainer = self.trainer
-        return BatchPlan(
-            self.cuts(split),
-            max_batch_s=self.max_batch_s,
-            num_buckets=self.num_buckets,
-            seed=self.seed,
-            epoch=epoch,
-            shuffle=shuffle,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return self.plan_of(split, epoch=epoch, shuffle=shuffle, rank=rank, world_size=world_size)
 
-    def loader(self, plan: BatchPlan, split: str) -> DataLoader[SpeechBatch]:
+    def plan_of(self, split: str, **options: Any) -> Plan:
+        """Draw the batches of one epoch for a process, from a manifest or from shards."""
+        options |= {"max_batch_s": self.max_batch_s, "seed": self.seed}
+        shards = self.shards(split)
+        if shards is None:
+            return BatchPlan(self.cuts(split), num_buckets=self.num_buckets, **options)
+        return ShardPlan(shards, num_streams=max(1, self.num_workers), **options)
+
+    def loader(self, plan: Plan, split: str) -> DataLoader[SpeechBatch]:
         """Make the loader of a split's plan."""
+        rate = self.sample_rate
         kept = None if self.kept is None else self.kept.setdefault(split, {})
         return DataLoader(
-            Utterances(self.sample_rate, kept),
+            ShardUtterances(plan.folder, rate) if isinstance(plan, ShardPlan) else Utterances(rate, kept),
             sampler=plan,
             batch_size=None,
             num_workers=self.num_workers,
@@ -328,15 +363,8 @@ class SpeechDataModule(pl.LightningDataModule):
 
     def statistics_batches(self, num_batches: int) -> Iterator[SpeechBatch]:
         """Yield up to ``num_batches`` training batches, the same ones on every process."""
-        plan = BatchPlan(
-            self.cuts("train"),
-            max_batch_s=self.max_batch_s,
-            num_buckets=self.num_buckets,
-            seed=self.seed,
-            shuffle=True,
-        )
-        plan.batches = plan.batches[:num_batches]
-        return iter(self.loader(plan, "train"))
+        plan = self.plan_of("train", shuffle=True)
+        return itertools.islice(self.loader(plan, "train"), num_batches)
 
     def val_dataloader(self) -> DataLoader[SpeechBatch]:
         """Make the loader of the dev set."""

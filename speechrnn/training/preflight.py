@@ -14,7 +14,9 @@ from speechrnn.nn.config import ModelConfig
 from speechrnn.nn.ctc_loss import required_frames
 from speechrnn.nn.features import Features
 from speechrnn.nn.masking import frame_mask
-from speechrnn.training.data import SpeechDataModule, cut_files, cut_text
+from speechrnn.training.cuts import cut_text
+from speechrnn.training.data import SpeechDataModule, cut_files
+from speechrnn.training.shard_reader import ShardFolder
 
 logger = logging.getLogger("speechrnn")
 SPLITS = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",), "predict": ()}
@@ -56,6 +58,10 @@ def check_manifests(data: SpeechDataModule, config: ModelConfig, stage: str) -> 
         TextError: Naming utterance, characters and counts that the vocabulary lacks.
     """
     for split in SPLITS.get(stage, ()):
+        shards = data.shards(split)
+        if shards is not None:
+            check_shards(shards, config)
+            continue
         path = data.manifest(split)
         num_cuts = 0
         unusable: list[str] = []
@@ -80,6 +86,22 @@ def check_manifests(data: SpeechDataModule, config: ModelConfig, stage: str) -> 
                 num_cuts,
                 first_of(unusable),
             )
+
+
+def check_shards(shards: ShardFolder, config: ModelConfig) -> None:
+    """Check every character of a folder of shards against the model, and the utterances of its first shard.
+
+    Raises:
+        ManifestError: If the first shard cannot be read, or none of its utterances can be used.
+        TextError: Naming the characters that the vocabulary lacks.
+    """
+    if config.vocabulary.unit == "character":
+        config.vocabulary.encode(shards.index.characters, shards.location)
+    cuts = shards.manifest_cuts(0)
+    if not sum(has_alignment(cut, config, f"{shards.location}: utterance {cut.id}") for cut in cuts):
+        raise ManifestError(
+            f"{shards.location}: no utterance of the first shard has more frames than its target needs"
+        )
 
 
 def first_of(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from speechrnn.training.cuts import (
     refuse_existing,
     split_path,
     utterances_to_cuts,
+    watched,
     write_manifest,
     write_splits,
 )
@@ -103,13 +104,6 @@ def open_source(path: Path, relative_to: Path | None) -> dict[str, Iterator[Cut]
     if path.is_file() and is_lhotse_cuts(path):
         return {path.name: lhotse_cuts(path, relative_to=relative_to)}
     return {path.name: utterances_to_cuts(iter_manifest(path, relative_to=relative_to))}
-
-
-def watched(cuts: Iterable[Cut], on_cut: Callable[[], object]) -> Iterator[Cut]:
-    """Pass cuts on, telling of each."""
-    for cut in cuts:
-        on_cut()
-        yield cut
 
 
 def write_split(
