@@ -15,7 +15,8 @@ from speechrnn.nn.config import ModelConfig
 from speechrnn.nn.ctc_loss import ctc_loss
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
 from speechrnn.nn.model import SpeechModel
-from speechrnn.training.data import SpeechBatch, SpeechDataModule, Utterances, cut_text
+from speechrnn.training.cuts import cut_text
+from speechrnn.training.data import SpeechBatch, SpeechDataModule, Utterances
 from speechrnn.training.preflight import has_alignment
 
 NUM_LOOKED_AT = 1000  # of these the shortest are taken
