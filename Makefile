@@ -9,7 +9,7 @@ UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.t
 RUN := exp/demo
 CHROMIUM ?= chromium
 
-.PHONY: help demo demo-transcribe demo-train model-an4 model-read-en test lint format bench web test-web measure-web browser clean
+.PHONY: help demo demo-transcribe demo-train model-an4 model-read-en test lint format bench web test-web measure-web browser docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -127,6 +127,15 @@ browser:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; \
 	  then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
 	  else echo "the live page is tested in Chromium; install it, or name it: make test-web CHROMIUM=/path/to/it"; exit 1; fi; }
+
+.venv/docs: .venv/base
+	@echo "== installing what makes the documentation"
+	@$(UV) --editable '.[docs]'
+	@touch $@
+
+docs: .venv/docs ## build the documentation into build/site; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 clean: ## remove .venv and what tools left; experiments in exp/ stay
 	@rm -rf web/node_modules web/screenshots web/tests/answers

@@ -153,7 +153,8 @@ def until_there_is_a_place(running: Running) -> None:
     while not is_ready:
         with dial(running) as socket:
             is_ready = json.loads(socket.recv(timeout=60))["type"] == "ready"
-            socket.send(pcm(speak("a")))
+            if is_ready:
+                socket.send(pcm(speak("a")))
 
 
 def test_more_streams_than_there_are_places_for_are_told_to_come_again(tones: Transcriber) -> None:

@@ -14,12 +14,12 @@ export interface Microphone {
  * removes what a recognizer was trained on. Throws a `PlainError` where there is none, or it may not be used.
  */
 export async function openMicrophone(): Promise<Microphone> {
-  const stream = await askForMicrophone();
   const context = new AudioContext();
+  let stream: MediaStream;
   try {
-    await context.audioWorklet.addModule(workletUrl);
+    await context.audioWorklet.addModule(workletUrl); // before the microphone opens: nothing is lost of its sound
+    stream = await askForMicrophone();
   } catch (error) {
-    stream.getTracks().forEach((track) => track.stop());
     await context.close();
     throw error;
   }

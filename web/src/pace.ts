@@ -1,8 +1,11 @@
 /** How large the windows of live sound are, so that this machine computes them with ease. */
 
-import { LIVE } from "./emission_stream.ts";
+import { LIVE, type WindowOptions } from "./emission_stream.ts";
 
-const EASE = 0.14; // of one core, for one stream
+/** Less around each step than the command hears: the text is read again when the utterance is over. */
+export const PACED: WindowOptions = { ...LIVE, contextS: 1.2, lookaheadS: 0.5 };
+
+const EASE = 0.12; // of one core, for one stream
 const CHUNKS_S = [0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6];
 const REMEMBERED = 9; // windows
 
@@ -12,7 +15,7 @@ const REMEMBERED = 9; // windows
  */
 export class Pace {
   private costs: number[] = []; // seconds of computing for a second of window
-  private chunkS: number = LIVE.chunkS;
+  private chunkS: number = PACED.chunkS;
 
   /** Say what the next windows should add, after one that took some seconds; a lone slow one is not believed. */
   after(computingS: number): number {
@@ -24,6 +27,6 @@ export class Pace {
   }
 
   private windowS(chunkS: number): number {
-    return LIVE.contextS + chunkS + LIVE.lookaheadS;
+    return PACED.contextS + chunkS + PACED.lookaheadS;
   }
 }

@@ -5,14 +5,14 @@ import { NUM_BANDS, Spectrum } from "./spectrum.ts";
 import type { SpokenWord } from "./words.ts";
 
 const LIVE_S = 10; // what a live picture shows
-const COLUMN_S = 0.0125;
+const COLUMN_S = 0.02;
 const NUM_COLUMNS = LIVE_S / COLUMN_S;
 const RANGE_DB = 58; // from the faintest that is shown to the loudest
 const QUIETEST_PEAK_DB = -48; // below it silence would look loud
 const PEAK_FALL_DB = 0.02; // by which the loudest is forgotten, a column
 const MOST_LABELS = 6;
 const LOUDER_DB = 3; // a rise of the loudest after which everything is painted again
-const FRAME_MS = 50;
+const FRAME_MS = 80;
 const LIGHT = ["#fffdf9", "#dbe7e9", "#86b3c2", "#2f7590", "#123c50", "#071d29"];
 const DARK = ["#1a2028", "#213a4a", "#2f6c86", "#6db3ca", "#cfe8ec", "#fff6df"];
 
@@ -184,7 +184,7 @@ export class Picture {
     const perColumn = width / columns.width;
     const split = this.numColumns > columns.width ? this.numColumns % columns.width : 0;
     const older = seen - split; // the ring's older part lies behind the newer one
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = "medium";
     context.drawImage(columns, split, 0, older, NUM_BANDS, 0, 0, older * perColumn, height);
     if (split) context.drawImage(columns, 0, 0, split, NUM_BANDS, older * perColumn, 0, split * perColumn, height);
   }

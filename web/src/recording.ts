@@ -7,7 +7,7 @@ import { bestToken, greedyDecode, type LogProbs } from "./greedy.ts";
 import { LABEL_WINDOWS } from "./label_scores.ts";
 import type { FromWorker, Heard, Hit, LabelProbs, ToWorker } from "./messages.ts";
 import type { ModelInfo } from "./model_file.ts";
-import { Pace } from "./pace.ts";
+import { Pace, PACED } from "./pace.ts";
 import type { Recognizer } from "./recognizer.ts";
 import { Resampler } from "./resample.ts";
 import { Spotter } from "./spotter.ts";
@@ -17,6 +17,8 @@ import { splitWords } from "./words.ts";
 const LOAD_OVER_MS = 5000;
 const LONG_S = 60; // above it a file is heard in windows
 const SPARE_S = 5; // of sound that is done with, before it is let go
+const RECENT_HITS = 100;
+const NEAR_S = 0.5; // heard again, a keyword may lie a little elsewhere
 const LONG: WindowOptions = { chunkS: 40, contextS: 10, lookaheadS: 10, warmUpS: 0 };
 const LONGEST_LABELLED_S = 300;
 
@@ -169,7 +171,7 @@ abstract class LiveSound implements Recording {
     this.job = begun.job;
     this.resampler = new Resampler(begun.rate, recognizer.info.sampleRate);
     this.stream = new EmissionStream(recognizer, windows);
-    this.pace = windows === LIVE && recognizer.info.isBidirectional ? new Pace() : null;
+    this.pace = windows === PACED ? new Pace() : null;
   }
 
   async feed(samples: Float32Array, at: number): Promise<void> {
@@ -216,14 +218,16 @@ class LiveText extends LiveSound {
   private numFrames = 0;
   private sound: Float32Array = new Float32Array(0); // since the utterance began, of a model that hears it again
   private soundStart = 0; // in samples
+  private told: Hit[] = [];
 
-  constructor(recognizer: Recognizer, begun: Begun, keywords: readonly string[], answer: Answer) {
-    super(recognizer, begun, LIVE, answer);
+  constructor(recognizer: Recognizer, begun: Begun, private keywords: readonly string[], answer: Answer) {
+    super(recognizer, begun, recognizer.info.isBidirectional ? PACED : LIVE, answer);
     this.utterances = new Utterances(recognizer.info);
     this.spotter = new Spotter(keywords, recognizer.info);
   }
 
   lookFor(keywords: readonly string[]): void {
+    this.keywords = keywords;
     this.spotter = new Spotter(keywords, this.recognizer.info, this.numFrames);
   }
 
@@ -260,11 +264,26 @@ class LiveText extends LiveSound {
     const waveform = this.sound.slice(Math.max(0, start), end + info.nFft);
     const durationS = waveform.length / info.sampleRate;
     if (waveform.length < info.nFft || durationS > LONG_S) return heard;
-    const { text, words } = read(await this.recognizer.run(waveform), info);
+    const logProbs = await this.recognizer.run(waveform);
+    this.tellMissed(logProbs, startFrame);
+    const { text, words } = read(logProbs, info);
     if (!text) return heard;
     const shift = startFrame * info.clock.frameS;
     const placed = words.map((word) => ({ ...word, startS: word.startS + shift, endS: word.endS + shift }));
     return { ...heard, text, words: placed };
+  }
+
+  /** Tell the keywords that were not found when the utterance was heard in pieces. */
+  private tellMissed(logProbs: LogProbs, startFrame: number): void {
+    const spotter = new Spotter(this.keywords, this.recognizer.info, startFrame);
+    const isKnown = (hit: Hit) =>
+      this.told.some(({ keyword, startS, endS }) => keyword === hit.keyword && startS < hit.endS + NEAR_S && hit.startS < endS + NEAR_S);
+    this.tellHits([...spotter.feed(logProbs), ...spotter.finish()].filter((hit) => !isKnown(hit)));
+  }
+
+  protected override tellHits(hits: Hit[]): void {
+    this.told = [...this.told, ...hits].slice(-RECENT_HITS);
+    super.tellHits(hits);
   }
 
   /** Where the sound of an output frame begins. */
