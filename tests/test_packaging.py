@@ -70,10 +70,10 @@ def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
         assert not found, f"{path}: {found and found[0]}"
 
 
-def test_ci_runs_the_tests_of_python_then_those_of_the_live_page_and_nothing_else() -> None:
+def test_ci_runs_the_tests_of_python_the_documentation_and_the_live_page_and_nothing_else() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["make test", "make test-web"]
+    assert commands == ["make test", "make docs", "make test-web"]
 
 
 def test_every_python_file_of_the_package_is_typed_and_shipped() -> None:
