@@ -64,15 +64,16 @@ def test_the_gradient_of_two_processes_is_that_of_one_with_the_joint_batch(
         found = rank["gradients"][kind]
         assert found.keys() == expected.keys()
         for name, value in found.items():
-            # In float32 the order of summation shows in the last digits of a tensor's largest entry.
+            # In float32 the order of summation shows in the last digits of a tensor's largest entry, and where the
+            # gradient is nothing else: that of attention's bias is 0, softmax not seeing what all scores share.
             wanted = expected[name].flatten()
-            atol = 2e-5 * float(wanted.abs().max())
+            atol = 2e-5 * float(wanted.abs().max()) + 1e-7
             torch.testing.assert_close(torch.tensor(value), wanted, atol=atol, rtol=0, msg=name)
 
 
 def alone(task: Any, data: Any) -> dict[str, torch.Tensor]:
     """Compute the gradient of one process with all utterances."""
-    [batch] = list(data.loader(whole_plan(data)))
+    [batch] = list(data.loader(whole_plan(data), "train"))
     task.train()
     task.log = lambda *_, **__: None
     task.training_step(batch, 0).backward()

@@ -31,7 +31,7 @@ WORLD_SIZE = 2
 def gradients_of(task: Any, data: Any) -> dict[str, list[float]]:
     """Compute a step's gradient, averaged over processes as DistributedDataParallel does, and the statistics."""
     rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    [everything] = data.loader(whole_plan(data))
+    [everything] = data.loader(whole_plan(data), "train")
     rows = range(rank, len(everything.texts), size)
     task.train()
     task.log = lambda *_, **__: None
