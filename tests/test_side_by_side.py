@@ -123,3 +123,16 @@ def test_threads_are_started_anew_after_a_fork() -> None:
         run_side_by_side(*branches, features)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_trained_layers_compute_the_same_without_gradients(cell: str, mode: type) -> None:
+    torch.manual_seed(0)
+    stack = RecurrentStack(EncoderConfig(cell=cell, hidden_size=4, num_layers=2), 5).eval()  # type: ignore[arg-type]
+    features = torch.randn(3, 9, 5)
+    expected, _ = stack(features, LENGTHS)
+    with mode():
+        found, _ = stack(features, LENGTHS)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, expected.detach(), atol=1e-6, rtol=1e-6)

@@ -41,6 +41,9 @@ def run_side_by_side(first: Branch, second: Branch, features: Tensor) -> tuple[T
     Gradients reach the features and the branches' parameters as if nothing were special; they cannot be
     differentiated again.
     """
+    if not torch.is_grad_enabled():  # as in inference mode, whose tensors cannot be part of a graph
+        one, other = in_threads(lambda branch: branch.function(features), (first, second))
+        return one, other
     parameters = (*first.parameters, *second.parameters)
     outputs: tuple[Tensor, Tensor] = SideBySide.apply((first, second), features, *parameters)  # type: ignore[no-untyped-call]
     return outputs
@@ -86,7 +89,7 @@ class SideBySide(torch.autograd.Function):
 def in_threads(function: Callable[[Given], Result], items: Sequence[Given]) -> list[Result]:
     """Call a function for two items at once, each with half of torch's threads.
 
-    They see the caller's autocast and inference mode.
+    They see the caller's modes: of gradients, inference and autocast.
     """
     num_threads = torch.get_num_threads()
     with_modes = carry_modes(function)
@@ -97,12 +100,16 @@ def in_threads(function: Callable[[Given], Result], items: Sequence[Given]) -> l
 
 
 def carry_modes(function: Callable[[Given], Result]) -> Callable[[Given], Result]:
-    """Let a function see the caller's autocast and inference mode, in whichever thread it is called."""
-    is_inference = torch.is_inference_mode_enabled()
+    """Let a function see the caller's modes, in whichever thread it is called."""
+    is_inference, is_grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     is_autocast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
     def call(item: Given) -> Result:
-        with torch.inference_mode(is_inference), torch.autocast("cpu", dtype=dtype, enabled=is_autocast):
+        with (
+            torch.inference_mode(is_inference),
+            torch.set_grad_enabled(is_grad),
+            torch.autocast("cpu", dtype=dtype, enabled=is_autocast),
+        ):
             return function(item)
 
     return call
