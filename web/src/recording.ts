@@ -276,14 +276,16 @@ class LiveText extends LiveSound {
   /** Tell the keywords that were not found when the utterance was heard in pieces. */
   private tellMissed(logProbs: LogProbs, startFrame: number): void {
     const spotter = new Spotter(this.keywords, this.recognizer.info, startFrame);
-    const isKnown = (hit: Hit) =>
-      this.told.some(({ keyword, startS, endS }) => keyword === hit.keyword && startS < hit.endS + NEAR_S && hit.startS < endS + NEAR_S);
-    this.tellHits([...spotter.feed(logProbs), ...spotter.finish()].filter((hit) => !isKnown(hit)));
+    this.tellHits([...spotter.feed(logProbs), ...spotter.finish()]);
   }
 
+  /** Tell hits once each, whichever came first: what is heard in pieces, or what is heard again. */
   protected override tellHits(hits: Hit[]): void {
-    this.told = [...this.told, ...hits].slice(-RECENT_HITS);
-    super.tellHits(hits);
+    const isKnown = (hit: Hit) =>
+      this.told.some(({ keyword, startS, endS }) => keyword === hit.keyword && startS < hit.endS + NEAR_S && hit.startS < endS + NEAR_S);
+    const unknown = hits.filter((hit) => !isKnown(hit));
+    this.told = [...this.told, ...unknown].slice(-RECENT_HITS);
+    super.tellHits(unknown);
   }
 
   /** Where the sound of an output frame begins. */
