@@ -9,6 +9,7 @@ from recipe_modules import arabic_speech_commands as arabic
 
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import read_manifest
+from speechrnn.training import download
 from speechrnn.training.download import DownloadError
 
 SPEAKERS = {"train": 1, "val": 2, "test": 3}
@@ -81,7 +82,7 @@ def test_a_speaker_in_two_lists_is_refused(release: Path, tmp_path: Path) -> Non
 def test_a_download_that_is_something_else_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arabic, "download_release", lambda *_, **__: None)
+    monkeypatch.setattr(download, "download_release", lambda *_, **__: None)
     with pytest.raises(DownloadError, match="what was downloaded is not the Arabic Speech Commands"):
         arabic.download_arabic_speech_commands(tmp_path)
 

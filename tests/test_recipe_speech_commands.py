@@ -12,6 +12,7 @@ from recipe_modules import speech_commands
 from speechrnn.cli.main import main
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.manifest import Utterance, read_manifest
+from speechrnn.training import download
 from speechrnn.training.download import DownloadError
 
 WORDS = (*speech_commands.COMMANDS, "bed", "marvin")
@@ -193,7 +194,7 @@ def test_too_few_speakers_cannot_be_split(release: Path, tmp_path: Path) -> None
 def test_a_release_that_is_there_is_not_downloaded_again(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech_commands, "download_release", pytest.fail)
+    monkeypatch.setattr(download, "download_release", pytest.fail)
     release.rename(tmp_path / speech_commands.RELEASE)
     assert speech_commands.download_speech_commands(tmp_path) == tmp_path / speech_commands.RELEASE
 
@@ -201,7 +202,7 @@ def test_a_release_that_is_there_is_not_downloaded_again(
 def test_a_download_that_is_something_else_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech_commands, "download_release", lambda *_, **__: None)
+    monkeypatch.setattr(download, "download_release", lambda *_, **__: None)
     with pytest.raises(DownloadError, match=r"lacks validation_list\.txt, testing_list\.txt"):
         speech_commands.download_speech_commands(tmp_path)
 

@@ -14,6 +14,7 @@ from recipe_modules import ROOT, an4, fsdd
 
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.manifest import Utterance, read_manifest
+from speechrnn.training import download
 from speechrnn.training.download import DownloadError
 from speechrnn.training.fingerprint import fingerprint, read_samples
 
@@ -229,7 +230,7 @@ def test_an4_sphere_that_cannot_be_rewritten_is_an_error(tmp_path: Path) -> None
         an4.prepare_an4(root, tmp_path / "out")
 
 
-def pretend_download(monkeypatch: pytest.MonkeyPatch, recipe: Any, release: Path) -> list[Path]:
+def pretend_download(monkeypatch: pytest.MonkeyPatch, release: Path) -> list[Path]:
     """Replace the download by a copy; returns the archives that were asked for."""
     asked: list[Path] = []
 
@@ -238,12 +239,12 @@ def pretend_download(monkeypatch: pytest.MonkeyPatch, recipe: Any, release: Path
         asked.append(archive)
         shutil.copytree(release, archive.parent / release.name, dirs_exist_ok=True)
 
-    monkeypatch.setattr(recipe, "download_release", copy)
+    monkeypatch.setattr(download, "download_release", copy)
     return asked
 
 
 def test_an4_is_downloaded_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = pretend_download(monkeypatch, an4, tree)
+    asked = pretend_download(monkeypatch, tree)
     target = tmp_path / "target"
     assert an4.download_an4(target) == target / "an4"
     assert an4.download_an4(target) == target / "an4"
@@ -257,7 +258,7 @@ def test_an4_download_with_other_samples_is_an_error(
     samples, rate = read_samples(audio)
     samples[1000] ^= 1  # one bit
     sf.write(audio, samples, rate)
-    pretend_download(monkeypatch, an4, tree)
+    pretend_download(monkeypatch, tree)
     with pytest.raises(DownloadError, match="is not AN4, sample by sample"):
         an4.download_an4(tmp_path / "target")
 
@@ -265,7 +266,7 @@ def test_an4_download_with_other_samples_is_an_error(
 def test_an4_is_downloaded_anew_over_what_is_broken(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = pretend_download(monkeypatch, an4, tree)
+    asked = pretend_download(monkeypatch, tree)
     target = tmp_path / "target"
     audio = an4.download_an4(target) / "wav" / f"{TREE['test'][0][0]}.wav"
     audio.write_bytes(b"broken")
@@ -277,7 +278,7 @@ def test_an4_is_downloaded_anew_over_what_is_broken(
 def test_an4_command_line_downloads_when_no_source_is_given(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pretend_download(monkeypatch, an4, tree)
+    pretend_download(monkeypatch, tree)
     assert an4.main(["--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "release" / "an4").is_dir()
     lines = capsys.readouterr().out.splitlines()
@@ -460,7 +461,7 @@ def test_fsdd_download_is_checked_sample_by_sample(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = write_fsdd(tmp_path / fsdd.RELEASE, digits).parent
-    asked = pretend_download(monkeypatch, fsdd, release)
+    asked = pretend_download(monkeypatch, release)
     target = tmp_path / "target"
     with pytest.raises(DownloadError, match="is not FSDD, sample by sample"):
         fsdd.download_fsdd(target)
@@ -475,7 +476,7 @@ def test_fsdd_command_line_downloads_when_told_to(
 ) -> None:
     release = write_fsdd(tmp_path / fsdd.RELEASE, digits).parent
     monkeypatch.setattr(fsdd, "FINGERPRINT", fingerprint((release / "recordings").iterdir()))
-    pretend_download(monkeypatch, fsdd, release)
+    pretend_download(monkeypatch, release)
     out = tmp_path / "out"
     assert fsdd.main(["--download", "--out", str(out), "--fold", "george"]) == 0
     splits = read_splits(out)

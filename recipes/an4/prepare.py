@@ -24,7 +24,7 @@ from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance, numbered_lines
-from speechrnn.training.download import DownloadError, download_release, ignore_progress
+from speechrnn.training.download import fetch_release, ignore_progress
 from speechrnn.training.fingerprint import fingerprint, read_samples
 
 if TYPE_CHECKING:
@@ -64,13 +64,14 @@ def download_an4(target: Path, *, on_progress: Callable[[int, int | None], objec
     Raises:
         DownloadError: If the release cannot be had, or its samples are not those of AN4.
     """
-    root = target / "an4"
-    if is_official(root):
-        return root
-    download_release(URLS, target / "an4_sphere.tar.gz", on_progress=on_progress)
-    if is_official(root):
-        return root
-    raise DownloadError(f"{root}: what was downloaded is not AN4, sample by sample; try again")
+    return fetch_release(
+        target / "an4",
+        is_official,
+        URLS,
+        target / "an4_sphere.tar.gz",
+        otherwise="what was downloaded is not AN4, sample by sample; try again",
+        on_progress=on_progress,
+    )
 
 
 def is_official(root: Path) -> bool:

@@ -19,7 +19,7 @@ from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance, numbered_lines
-from speechrnn.training.download import DownloadError, download_release, ignore_progress
+from speechrnn.training.download import fetch_release, ignore_progress
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
@@ -53,12 +53,14 @@ def download_arabic_speech_commands(
     Raises:
         DownloadError: If the release cannot be had, or its lists are not the official ones.
     """
-    root = target / RELEASE
-    if not is_official(root):
-        download_release(URLS, target / f"{RELEASE}.zip", on_progress=on_progress)
-    if not is_official(root):
-        raise DownloadError(f"{root}: what was downloaded is not the Arabic Speech Commands; try again")
-    return root
+    return fetch_release(
+        target / RELEASE,
+        is_official,
+        URLS,
+        target / f"{RELEASE}.zip",
+        otherwise="what was downloaded is not the Arabic Speech Commands; try again",
+        on_progress=on_progress,
+    )
 
 
 def is_official(root: Path) -> bool:

@@ -23,7 +23,7 @@ from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance
-from speechrnn.training.download import DownloadError, download_release, ignore_progress
+from speechrnn.training.download import fetch_release, ignore_progress
 from speechrnn.training.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -66,14 +66,16 @@ def download_fsdd(
     Raises:
         DownloadError: If the release cannot be had, or its samples are not those of the dataset.
     """
-    root = target / RELEASE
-    if is_official(root):
-        return root
-    archive = target / f"{RELEASE}.zip"
-    download_release(URLS, archive, sha256=SHA256, num_bytes=NUM_BYTES, on_progress=on_progress)
-    if is_official(root):
-        return root
-    raise DownloadError(f"{root}: what was downloaded is not FSDD, sample by sample; try again")
+    return fetch_release(
+        target / RELEASE,
+        is_official,
+        URLS,
+        target / f"{RELEASE}.zip",
+        otherwise="what was downloaded is not FSDD, sample by sample; try again",
+        sha256=SHA256,
+        num_bytes=NUM_BYTES,
+        on_progress=on_progress,
+    )
 
 
 def is_official(root: Path) -> bool:

@@ -22,7 +22,7 @@ from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines, read_manifest
-from speechrnn.training.download import DownloadError, download_release, ignore_progress
+from speechrnn.training.download import fetch_release, ignore_progress
 from speechrnn.training.stretches import duration_s, middle_stretch
 
 if TYPE_CHECKING:
@@ -73,13 +73,16 @@ def download_speech_commands(
         DownloadError: If it cannot be had, or is not the release.
     """
     root = target / RELEASE
-    if not is_official(root):
-        # The archive has no folder of its own; its digest makes sure of what is in it.
-        archive = root / f"{RELEASE}.tar.gz"
-        download_release(URLS, archive, sha256=SHA256, num_bytes=NUM_BYTES, on_progress=on_progress)
-    if not is_official(root):
-        raise DownloadError(f"{root}: lacks {', '.join(LISTS.values())}; remove the folder and try again")
-    return root
+    return fetch_release(
+        root,
+        is_official,
+        URLS,
+        root / f"{RELEASE}.tar.gz",  # which has no folder of its own; its digest makes sure of what is in it
+        otherwise=f"lacks {', '.join(LISTS.values())}; remove the folder and try again",
+        sha256=SHA256,
+        num_bytes=NUM_BYTES,
+        on_progress=on_progress,
+    )
 
 
 def is_official(root: Path) -> bool:

@@ -199,6 +199,39 @@ def download_release(
         path.unlink()
 
 
+def fetch_release(
+    root: Path,
+    is_whole: Callable[[Path], bool],
+    urls: Sequence[str],
+    archive: str | os.PathLike[str],
+    *,
+    otherwise: str,
+    sha256: str | None = None,
+    num_bytes: int | None = None,
+    on_progress: Callable[[int, int | None], object] = ignore_progress,
+) -> Path:
+    """Return the folder of a release, downloaded and unpacked unless it lies there already.
+
+    Args:
+        root: The folder that unpacking the archive makes.
+        is_whole: Tells whether the folder is there and is the release.
+        urls: As for ``download``.
+        archive: Where the archive is kept meanwhile; it is unpacked beside itself.
+        otherwise: What to say of the folder if, downloaded anew, it is not the release.
+        sha256: As for ``download``.
+        num_bytes: As for ``download``.
+        on_progress: As for ``download``.
+
+    Raises:
+        DownloadError: If the release cannot be had, or what came is not the release.
+    """
+    if not is_whole(root):
+        download_release(urls, archive, sha256=sha256, num_bytes=num_bytes, on_progress=on_progress)
+        if not is_whole(root):
+            raise DownloadError(f"{root}: {otherwise}")
+    return root
+
+
 def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
     """Unpack a tar or zip archive, but nothing that would lie outside the folder.
 
