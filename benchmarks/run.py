@@ -24,7 +24,6 @@ import decoding
 import decoding_errors
 import decoding_memory
 import gpu_training
-import keyword_streams
 import long_recording
 import onnxruntime
 import precision_curves
@@ -96,11 +95,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         measure=long_recording.measure,
         repeats=long_recording.REPEATS,
     ),
-    "keyword_streams": Benchmark(
-        title="Live streams: as many as one core keeps up with",
-        measure=keyword_streams.measure,
-        repeats=keyword_streams.REPEATS,
-    ),
     "recording_memory": Benchmark(
         title="Memory of transcribing a long file",
         measure=recording_memory.measure,
@@ -116,7 +110,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         repeats=serving.REPEATS,
     ),
     "spotting": Benchmark(
-        title="Spotting: keywords in a stream, in chunks of 0.2 s, one thread",
+        title="Spotting keywords in live streams, one thread",
         measure=spotting.measure,
         repeats=spotting.REPEATS,
     ),

@@ -31,10 +31,7 @@ gpu_training = importlib.import_module("gpu_training")
 precision_curves = importlib.import_module("precision_curves")
 two_processes = importlib.import_module("two_processes")
 search_start = importlib.import_module("search_start")
-keyword_streams = importlib.import_module("keyword_streams")
 recording_memory = importlib.import_module("recording_memory")
-
-
 spotting = importlib.import_module("spotting")
 run = importlib.import_module("run")
 sys.path.remove(str(FOLDER))
@@ -313,20 +310,23 @@ def test_a_recording_is_speech_over_and_over(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples, [0.5, -0.5, 0.25, 0.5, -0.5, 0.25, 0.5, -0.5])
 
 
-def test_many_streams_listen_in_turn_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    finished: list[int] = []
+def test_many_streams_are_fed_in_turn_to_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fed: list[tuple[int, int]] = []
 
-    class Counting(keyword_streams.EmissionStream):  # type: ignore[misc, name-defined]
-        def finish(self) -> Any:
-            answers = super().finish()
-            finished.append(self.num_emitted)
-            return answers
+    class Recording(spotting.KeywordSpotter):  # type: ignore[misc, name-defined]
+        def feed(self, samples: Any) -> Any:
+            fed.append((id(self), len(samples)))
+            return super().feed(samples)
 
-    monkeypatch.setattr(keyword_streams, "EmissionStream", Counting)
-    model = keyword_streams.make_model()
-    keyword_streams.listen(model, [np.zeros(24_000, np.float32)] * 2)
-    # 3 s at 8 kHz: 1 + (24000 - 256) // 80 = 297 feature frames and, two by two, 149 outputs.
-    assert finished == [149, 149]
+    monkeypatch.setattr(spotting, "KeywordSpotter", Recording)
+    model = spotting.ModelFile(
+        spotting.export_model(spotting.make_detector(), tmp_path / "m.onnx"), threads=1
+    )
+    keywords = [spotting.Keyword(label="yes", spellings=("yes",))]
+    spotting.listen(model, keywords, [np.zeros(4000, np.float32)] * 2)
+    # 0.25 s at 16 kHz in pieces of 0.1 s, of either stream in turn.
+    assert [size for _, size in fed] == [1600, 1600, 1600, 1600, 800, 800]
+    assert fed[0][0] != fed[1][0] == fed[3][0]
 
 
 def test_the_detector_that_is_timed_is_small_and_streams() -> None:
