@@ -12,7 +12,7 @@ from transcription import Batch, PackedNetwork, transcribe_packed
 
 from speechrnn.nn.export import export_model
 from speechrnn.runtime import Transcriber
-from speechrnn.runtime.emission_stream import count_statistics
+from speechrnn.runtime.feature_statistics import count_statistics
 
 REPEATS = 3
 MINUTES = 10  # torch holds it at once

@@ -13,11 +13,10 @@ from speechrnn.nn.export import export_model
 from speechrnn.runtime import ModelFile
 from speechrnn.runtime.emission_stream import (
     EmissionStream,
-    Statistics,
     WindowOptions,
-    count_statistics,
     stream_emissions,
 )
+from speechrnn.runtime.feature_statistics import Statistics, count_statistics
 
 RATE = 8000
 NUM_SAMPLES = 20_011  # 2.5 s, no whole number of frames
@@ -195,11 +194,11 @@ def test_statistics_of_a_clip_in_pieces_are_those_of_the_whole(
 ) -> None:
     import torch
 
-    from speechrnn.runtime import emission_stream
+    from speechrnn.runtime import feature_statistics
 
     network = make_model(features={"deltas": deltas})
     model = ModelFile(export_model(network, tmp_path / "m.onnx"), threads=1)
-    monkeypatch.setattr(emission_stream, "STATISTICS_S", block_s)
+    monkeypatch.setattr(feature_statistics, "BLOCK_S", block_s)
     samples = sound()
     features, _ = network.features.unnormalized(torch.from_numpy(samples[None]), torch.tensor([len(samples)]))
     statistics = count_statistics(model, pieces(samples, 4))

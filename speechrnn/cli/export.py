@@ -13,7 +13,8 @@ from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, evaluate
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.new_file import refuse_existing
-from speechrnn.nn.export import Precision, export_model
+from speechrnn.nn.export import export_model
+from speechrnn.nn.graph import Precision
 from speechrnn.nn.language_export import export_any_checkpoint
 from speechrnn.nn.restore import restore_model
 from speechrnn.runtime import ModelFile, Transcriber, find_model

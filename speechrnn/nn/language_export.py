@@ -14,19 +14,9 @@ from torch import Tensor
 
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.nn.checkpoint import load_any
-from speechrnn.nn.export import (
-    INT8,
-    TOLERANCE,
-    Graph,
-    Precision,
-    add_linear,
-    cell_attributes,
-    export_model,
-    finish,
-    round_to_half,
-    save_checked,
-    stack_cells,
-)
+from speechrnn.nn.export import TOLERANCE, export_model, round_to_half, save_checked
+from speechrnn.nn.graph import INT8, Graph, Precision, finish
+from speechrnn.nn.graph_layers import add_linear, cell_attributes, stack_cells
 from speechrnn.nn.language_model import RecurrentLanguageModel
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import RecurrentLayer, State

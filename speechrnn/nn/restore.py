@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from speechrnn.errors import ModelFileError, SpeechRNNError
 from speechrnn.nn.config import ModelConfig
-from speechrnn.nn.export import GATE_ORDER
 from speechrnn.nn.features import VARIANCE_FLOOR
+from speechrnn.nn.graph_layers import GATE_ORDER
 from speechrnn.nn.heads import ClassificationHead
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import FrameLayerNorm, MaskedBatchNorm, RecurrentLayer

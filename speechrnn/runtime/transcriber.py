@@ -21,9 +21,9 @@ from speechrnn.runtime.emission_stream import (
     EmissionStream,
     LogProbs,
     WindowOptions,
-    count_statistics,
     is_streamable,
 )
+from speechrnn.runtime.feature_statistics import count_statistics
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionStream
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
