@@ -20,13 +20,14 @@ import onnxruntime
 import soundfile
 
 from speechrnn import __version__
-from speechrnn.audio import INSTALL_FFMPEG, load_audio
+from speechrnn.audio import load_audio
 from speechrnn.errors import SpeechRNNError
 from speechrnn.live_audio import INSTALL_PORTAUDIO
 from speechrnn.runtime import Transcriber
 from speechrnn.runtime.checkpoint_cache import FOLDER_VARIABLE, cache_folder
 from speechrnn.runtime.model_file import default_threads
 from speechrnn.runtime.model_registry import DEFAULT_MODEL, MODELS_FOLDER, shipped_models
+from speechrnn.sound_file import INSTALL_FFMPEG
 
 OLDEST_PYTHON = (3, 11)
 BASE_PACKAGES = ("numpy", "soundfile", "soxr", "onnxruntime")

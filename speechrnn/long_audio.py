@@ -8,17 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import (
-    BLOCK,
-    Source,
-    Waveform,
-    check_array,
-    open_file,
-    open_sound,
-    source_name,
-    to_waveform,
-)
+from speechrnn.audio import Source, Waveform, check_array, source_name, to_waveform
 from speechrnn.live_audio import BlockConverter
+from speechrnn.sound_file import BLOCK, open_file, open_sound
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from speechrnn import audio
+from speechrnn import audio, sound_file
 from speechrnn.audio import load_audio, read_format
 from speechrnn.errors import AudioError, LongAudioError
 
@@ -181,7 +181,7 @@ def test_resampling_keeps_the_duration(num_samples: int, rate: int, channels: in
 def test_clips_longer_than_a_block_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {kind: encode(make_tone(), kind=kind, subtype=subtype) for kind, subtype, _ in KINDS}
     whole = {kind: load(data[kind]) for kind in data}
-    monkeypatch.setattr(audio, "BLOCK", 1_000)  # 8,000 samples are 8 full blocks and none left
+    monkeypatch.setattr(sound_file, "BLOCK", 1_000)  # 8,000 samples are 8 full blocks and none left
     for kind in data:
         np.testing.assert_allclose(load(data[kind]), whole[kind], atol=1e-6)
 
@@ -325,7 +325,7 @@ def test_a_real_m4a_is_read_and_a_truncated_one_refused_or_warned_of(
 def test_without_ffmpeg_m4a_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio.shutil, "which", lambda _: None)
+    monkeypatch.setattr(sound_file.shutil, "which", lambda _: None)
     clip = tmp_path / "a.m4a"
     clip.write_bytes(M4A)
     with pytest.raises(AudioError, match=r"a\.m4a: m4a and aac are read with ffmpeg, .* apt install ffmpeg"):
@@ -659,7 +659,7 @@ def test_ctrl_c_in_the_middle_of_a_file_is_no_truncated_file(
 ) -> None:
     written = io.BytesIO()
     soundfile.write(written, np.zeros(160_000), 16_000, format="OGG", subtype="VORBIS")
-    monkeypatch.setattr(audio, "native", lambda file: Interrupting(file.getvalue()))
+    monkeypatch.setattr(sound_file, "native", lambda file: Interrupting(file.getvalue()))
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         load_audio(written.getvalue(), sample_rate=16_000)
@@ -687,7 +687,7 @@ def test_a_rate_that_would_make_hours_of_a_second_is_refused() -> None:
 
 
 def test_a_place_before_the_beginning_is_no_place() -> None:
-    file = audio.Memory(b"abc")
+    file = sound_file.Memory(b"abc")
     assert file.seek(2) == 2
     assert file.seek(-1) == 2
     assert file.seek(-1, os.SEEK_CUR) == 1

@@ -13,13 +13,12 @@ from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
+from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.keyword_report import plot_curves, render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
     KeywordTrial,
     evaluate_keywords,
-    find_positives,
-    find_recordings,
     lasting,
     mix,
     power,

@@ -16,10 +16,11 @@ STANDARD = sys.stdlib_module_names
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "new_file": ({"errors"}, set()),
-    "audio": ({"errors"}, {"numpy", "soundfile", "soxr"}),
+    "sound_file": ({"errors"}, {"numpy", "soundfile"}),
+    "audio": ({"errors", "sound_file"}, {"numpy", "soundfile", "soxr"}),
     "voice_activity": ({"errors"}, {"numpy"}),
     "live_audio": ({"errors", "audio"}, {"numpy", "soxr"}),
-    "long_audio": ({"errors", "audio", "live_audio"}, {"numpy"}),
+    "long_audio": ({"errors", "sound_file", "audio", "live_audio"}, {"numpy"}),
     "text": ({"errors"}, {"numpy"}),
     "metrics": ({"errors"}, {"numpy"}),
     "manifest": ({"errors"}, {"numpy"}),
@@ -39,7 +40,7 @@ ROOMS["report"] = (
     {"numpy", "matplotlib", "jinja2", "soundfile", "soxr"},
 )
 ROOMS["diagnosis"] = (
-    {"errors", "audio", "live_audio", "runtime"},
+    {"errors", "sound_file", "audio", "live_audio", "runtime"},
     {"numpy", "onnxruntime", "soundfile"},
 )
 ROOMS["server"] = (

@@ -12,7 +12,7 @@ from networks import make_model, noise
 from numpy.typing import NDArray
 from tiny_model import SAMPLE_RATE, TOKEN_S, metadata, speak, write_model
 
-from speechrnn import audio
+from speechrnn import sound_file
 from speechrnn.audio import load_audio
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import AudioError, ConfigError
@@ -23,7 +23,7 @@ from speechrnn.runtime import Transcriber, Transcription, WindowOptions, transcr
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "BLOCK", 5000)
+    monkeypatch.setattr(sound_file, "BLOCK", 5000)
 
 
 def write_sound(path: Path, samples: Any, rate: int = SAMPLE_RATE, **options: Any) -> Path:

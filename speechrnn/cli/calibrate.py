@@ -22,7 +22,7 @@ from speechrnn.decoding import DecodingOptions
 from speechrnn.decoding.words import temper
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
 from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
-from speechrnn.evaluation.keywords import find_positives, find_recordings
+from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.tune import compute_readings, fit_confidences
 from speechrnn.manifest import read_manifest
 from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds

@@ -15,13 +15,12 @@ from speechrnn.cli.spotter_options import (
 )
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
+from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.keyword_report import import_figure, plot_curves, render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
     KeywordTrial,
     evaluate_keywords,
-    find_positives,
-    find_recordings,
 )
 from speechrnn.evaluation.results import write_json
 from speechrnn.new_file import refuse_existing

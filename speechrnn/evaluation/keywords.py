@@ -3,8 +3,6 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from speechrnn.audio import Waveform
 from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword, check_labels
-from speechrnn.errors import ConfigError, ManifestError, SpeechRNNError
+from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.detection import (
     RATES,
     DetCurve,
@@ -25,8 +23,9 @@ from speechrnn.evaluation.detection import (
     trace_curve,
 )
 from speechrnn.evaluation.evaluate import fail, load_utterance
+from speechrnn.evaluation.keyword_recordings import assign
 from speechrnn.evaluation.results import Failure
-from speechrnn.manifest import AUDIO_SUFFIXES, Utterance, find_files, read_manifest
+from speechrnn.manifest import Utterance
 from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.voice_activity import find_speech
@@ -390,72 +389,3 @@ def mix(waveform: Waveform, noise: Waveform, *, level: float, snr_db: float) -> 
 def power(waveform: Waveform) -> float:
     """Compute the mean square."""
     return float(np.square(waveform, dtype=np.float64).mean())
-
-
-def assign(positives: Sequence[Utterance], keywords: Sequence[Keyword]) -> list[int]:
-    """Find the keyword of each positive by its label.
-
-    Raises:
-        ConfigError: If a positive is of no keyword, or a keyword has none.
-    """
-    numbers = {plain(keyword.label): number for number, keyword in enumerate(keywords)}
-    owners = []
-    for utterance in positives:
-        if plain(utterance.text) not in numbers:
-            known = ", ".join(keyword.label for keyword in keywords)
-            raise ConfigError(
-                f"{utterance.audio}: is of {utterance.text!r}, which is no keyword; those are {known}"
-            )
-        owners.append(numbers[plain(utterance.text)])
-    missing = [keyword.label for number, keyword in enumerate(keywords) if number not in owners]
-    if positives and missing:
-        raise ConfigError(f"there are no positives of {', '.join(map(repr, missing))}")
-    return owners
-
-
-def plain(label: str) -> str:
-    """Bring a label to what folders and keywords have in common."""
-    return " ".join(label.replace("_", " ").casefold().split())
-
-
-def find_recordings(source: Path) -> list[Utterance]:
-    """List all recordings of a folder, however deep, or of a manifest.
-
-    Raises:
-        ManifestError: If there is none, or the manifest cannot be read.
-    """
-    if not source.is_dir():
-        return read_manifest(source)
-    paths = [path for path in find_files(source) if path.suffix.lower() in AUDIO_SUFFIXES]
-    if not paths:
-        raise ManifestError(f"{source}: holds no audio")
-    return list(map(partial(whole_file, text=""), paths))
-
-
-def find_positives(source: Path, keywords: Sequence[Keyword]) -> list[Utterance]:
-    """List clips of keywords: a folder named after each, a folder of clips for one, or a manifest.
-
-    Folders of other names are passed over, and so are lines of a manifest with other texts.
-
-    Raises:
-        ManifestError: If there is no such folder, or the manifest cannot be read.
-    """
-    labels = {plain(keyword.label): keyword.label for keyword in keywords}
-    if not source.is_dir():
-        return [utterance for utterance in read_manifest(source) if plain(utterance.text) in labels]
-    folders = [path for path in sorted(source.iterdir()) if path.is_dir() and plain(path.name) in labels]
-    if not folders and len(keywords) == 1:
-        return [whole_file(utterance.audio, keywords[0].label) for utterance in find_recordings(source)]
-    if not folders:
-        raise ManifestError(f"{source}: has no folder named after a keyword: {', '.join(labels.values())}")
-    return [
-        whole_file(utterance.audio, labels[plain(folder.name)])
-        for folder in folders
-        for utterance in find_recordings(folder)
-    ]
-
-
-def whole_file(audio: Path, text: str) -> Utterance:
-    """Make an utterance of a file; Speech Commands names speakers before ``_nohash_``."""
-    speaker, _, number = audio.stem.partition("_nohash_")
-    return Utterance(id=str(audio), audio=audio, text=text, speaker=speaker if number else None)
