@@ -22,7 +22,8 @@ from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.words import FrameClock, split_words
 from speechrnn.nn.export import export_model
 from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
-from speechrnn.runtime.emission_stream import WindowOptions, count_statistics, stream_emissions
+from speechrnn.runtime.emission_stream import WindowOptions, stream_emissions
+from speechrnn.runtime.feature_statistics import count_statistics
 from speechrnn.text import Vocabulary
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
