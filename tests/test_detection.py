@@ -13,8 +13,10 @@ from speechrnn.evaluation.detection import (
     find_peaks,
     find_threshold,
     measure_point,
+    measure_threshold,
     trace_curve,
 )
+from speechrnn.metrics import Interval
 
 
 def negatives(*scores: float, hours: float = 2.0) -> Negatives:
@@ -52,6 +54,15 @@ def test_a_point_counts_misses_and_false_alarms() -> None:
     assert (point.num_misses, point.num_positives, point.miss_rate) == (2, 4, 0.5)
     assert not point.is_extrapolated
     assert measure_point(None, negatives(0.9), 0.4).is_extrapolated  # 0.8 false alarms in 2 h
+
+
+def test_a_threshold_that_was_set_beforehand_is_measured_as_it_is() -> None:
+    point = measure_threshold(np.array([0.95, 0.75, 0.7, 0.2]), negatives(0.9, 0.8, 0.7, 0.6), 0.75)
+    assert (point.target, point.threshold) == (None, 0.75)
+    assert (point.num_false_alarms, point.num_misses) == (2, 2)
+    assert not point.is_extrapolated
+    # Only the positives are drawn anew: of 4, between 0 and 4 below 0.75.
+    assert point.miss_interval == Interval(0.0, 1.0, 0.95)
 
 
 def test_without_positives_misses_are_unknown() -> None:

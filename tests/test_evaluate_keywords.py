@@ -14,7 +14,7 @@ from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
 from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
-from speechrnn.evaluation.keyword_report import plot_curves, render_keywords
+from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
     KeywordTrial,
@@ -67,12 +67,16 @@ def evaluation(folder: Path) -> KeywordEvaluation:
 
 def test_what_is_found_and_what_is_not_is_counted(evaluation: KeywordEvaluation) -> None:
     first, second = evaluation.keywords
-    assert [point.num_misses for point in first.points] == [0, 0]
+    assert [point.num_misses for point in first.points] == [0, 0, 0]
     assert first.positives.min() > 0.9
     # One of three clips of bcb says something else; the false alarm is as sure as the others.
     assert second.negatives.scores.max() > 0.9
     assert second.negatives.recordings[second.negatives.scores.argmax()] == 1
-    assert [point.num_misses for point in second.points] == [3, 1]
+    assert [point.num_misses for point in second.points] == [
+        3,
+        1,
+        1,
+    ]  # the last at the threshold of spelled keywords
     assert second.points[1].num_false_alarms == 1
     assert evaluation.hours == pytest.approx(60.7 / 3600, rel=0.02)
 
@@ -102,13 +106,6 @@ def test_everything_goes_into_json(evaluation: KeywordEvaluation) -> None:
     assert len(plain["keywords"][0]["curve"]["miss_rates"]) == len(
         plain["keywords"][0]["curve"]["thresholds"]
     )
-
-
-def test_curves_are_plotted(evaluation: KeywordEvaluation, tmp_path: Path) -> None:
-    plot_curves(evaluation, tmp_path / "det.png")
-    assert (tmp_path / "det.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ConfigError, match="cannot be plotted as 'xyz'"):
-        plot_curves(evaluation, tmp_path / "det.xyz")
 
 
 def test_the_detector_at_a_threshold_tells_as_many_as_were_counted(folder: Path) -> None:
@@ -219,7 +216,35 @@ def test_evaluate_kws_from_the_command_line(
     assert main([*command, *sources, *results]) == 0
     assert "bcb: 3 positives" in capsys.readouterr().out
     assert json.loads((tmp_path / "r.json").read_text())["keywords"][0]["label"] == "abc a"
-    assert (tmp_path / "r.png").is_file()
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_kws_writes_a_page_and_its_results(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "kws", "-m", str(folder / "tones.onnx"), "--keywords", "abca @abc a, bcb"]
+    sources = ["--negatives", str(folder / "negatives"), "--positives", str(folder / "positives")]
+    assert main([*command, *sources, "--report", str(tmp_path / "out")]) == 0
+    assert f"report: {tmp_path}/out/index.html" in capsys.readouterr().err
+    assert "Surest false alarms" in (tmp_path / "out/index.html").read_text()
+    assert json.loads((tmp_path / "out/results.json").read_text())["keywords"][1]["label"] == "bcb"
+    assert main([*command, *sources, "--report", str(tmp_path / "out")]) == 1
+    assert "index.html: exists already; --overwrite replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".xyz"])
+def test_curves_are_plotted_as_the_file_is_named(
+    suffix: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "kws", "-m", str(folder / "tones.onnx"), "--keywords", "bcb"]
+    sources = ["--negatives", str(folder / "negatives"), "--positives", str(folder / "positives" / "bcb")]
+    plot = tmp_path / f"det{suffix}"
+    status = main([*command, *sources, "--plot", str(plot)])
+    assert status == (suffix == ".xyz")
+    if status:
+        assert f"{plot}: must end in .png, .svg, .pdf" in capsys.readouterr().err
+    else:
+        assert plot.read_bytes()[:4] in (b"\x89PNG", b"<svg", b"%PDF")
 
 
 def test_calibrate_keeps_thresholds_in_the_keyword_file(

@@ -18,15 +18,23 @@ from test_comparison import evaluation_of, result_of
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 from speechrnn.cli.main import main
+from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, compare_runs, evaluate
 from speechrnn.evaluation.close_up import CloseUp, look_closely
-from speechrnn.evaluation.results import Breakdown
+from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordTrial, evaluate_keywords
+from speechrnn.evaluation.results import Breakdown, Failure
 from speechrnn.manifest import Utterance
-from speechrnn.report import DetCurve, draw_inspection, render_evaluation, render_inspection
+from speechrnn.report import (
+    draw_inspection,
+    render_evaluation,
+    render_inspection,
+    render_keyword_evaluation,
+)
 from speechrnn.report.close_up_plot import plot_close_up
 from speechrnn.report.pictures import fold_columns, sound_address, to_svg, visible
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.keyword_spotter import SpotterOptions
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -194,7 +202,7 @@ def test_a_page_can_be_read_by_ear_and_by_keyboard(tones: Transcriber, tmp_path:
     assert len(page.all("h1")) == 1
     assert all(image["alt"] for image in page.all("img"))
     assert all(cell["scope"] in ("row", "col") for cell in page.all("th"))
-    assert all(box.get("tabindex") == "0" for box in page.all("div") if box.get("class") == "scroll")
+    assert all(box.get("tabindex") == "0" for box in page.all("div") if "scroll" in str(box.get("class")))
     assert all("controls" in audio for audio in page.all("audio"))
 
 
@@ -219,15 +227,6 @@ def test_many_speakers_are_drawn_in_part_and_listed_in_full() -> None:
     page = Page(render_evaluation(evaluation_of(results)))
     assert "The first 40 of 45." in page.text
     assert all(f"s{n:02} 1 1.5 0.00" in page.text for n in range(45))
-
-
-def test_a_det_curve_is_drawn_through_all_thresholds_and_the_chosen_one() -> None:
-    curve = DetCurve(
-        name="hey", false_alarms_per_hour=[4, 1, 0], miss_rate=[0, 0.1, 0.5], operating_point=(1, 0.1)
-    )
-    page = Page(render_evaluation(evaluation_of([result_of("1", "a", "a")]), det_curves=[curve]))
-    (det,) = [svg for svg in pictures(page) if "false alarms per hour" in texts_of(svg)]
-    assert "hey" in texts_of(det)
 
 
 def test_a_long_utterance_is_shown_in_part(tones: Transcriber) -> None:
@@ -270,6 +269,103 @@ def test_pages_of_the_same_results_are_the_same() -> None:
         [result_of("1", "a", "b", speaker="ann"), result_of("2", "a", "a", speaker="bob")]
     )
     assert render_evaluation(evaluation) == render_evaluation(evaluation)
+
+
+# ---- The page of keywords -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def detector(tones: Transcriber, tmp_path_factory: pytest.TempPathFactory) -> KeywordEvaluation:
+    """A minute of negatives, two positives of "ab", of which one is something else, and none of "cb" but one."""
+    folder = tmp_path_factory.mktemp("keywords")
+
+    def clip(said: str, text: str) -> Utterance:
+        waveform = np.concatenate([np.zeros(SAMPLE_RATE // 2, np.float32), speak(said)])
+        soundfile.write(folder / f"{said}-{text}.wav", waveform, SAMPLE_RATE)
+        return Utterance(id=f"{said}-{text}", audio=folder / f"{said}-{text}.wav", text=text)
+
+    rest = np.zeros(60 * SAMPLE_RATE, np.float32)
+    soundfile.write(folder / "long.wav", np.concatenate([rest, speak("aaacb"), rest]), SAMPLE_RATE)
+    trial = KeywordTrial(
+        negatives=[Utterance(id="long", audio=folder / "long.wav", text="")],
+        positives=[clip("abab", "abab"), clip("cc", "abab"), clip("cb", "cb")],
+        noise=[clip("b", "")],
+        snrs_db=(40.0,),
+        rates=(0.0, 60.0),
+    )
+    spelled = [Keyword(label=label, spellings=(label,), threshold=0.4) for label in ("abab", "cb")]
+    options = SpotterOptions(chunk_s=2.0)
+    return evaluate_keywords(tones.model, spelled, trial, options, num_close_ups=2)
+
+
+def test_a_page_of_keywords_has_all_parts(detector: KeywordEvaluation) -> None:
+    page = Page(render_keyword_evaluation(detector, sources=[("negatives", "long.wav")]))
+    assert not page.open
+    assert "tones as a detector of 2 keywords" in page.text
+    assert "abab 0.4000 0.00" in page.text
+    assert "negatives long.wav" in page.text
+    # One of two is found; in 121 s one false alarm makes 29.9 an hour, and "cb" is said once in the negatives.
+    assert "own threshold 0.4000 0 0.00" in page.text
+    assert "own threshold 0.4000 1 29." in page.text
+    assert "40 dB: missed (%)" in page.text
+    assert page.text.count("Hardest to find") == 2
+    assert "cc-abab confidence" in page.text
+    assert "long from" in page.text
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert all(str(a["href"])[1:] in ids for a in page.all("a"))
+    assert all(image["alt"] for image in page.all("img"))
+    assert len(page.all("audio")) == len(page.all("img")) - 1
+
+
+def test_the_det_curve_names_its_keywords(detector: KeywordEvaluation) -> None:
+    page = Page(render_keyword_evaluation(detector))
+    (det,) = [svg for svg in pictures(page) if "false alarms per hour" in texts_of(svg)]
+    assert {"abab", "cb", "missed (%)"} <= set(texts_of(det))
+
+
+def test_a_close_up_of_a_keyword_shows_the_sound_at_its_place(detector: KeywordEvaluation) -> None:
+    (found,) = detector.keywords[1].surest_negatives
+    # "aaacb" begins at 60 s; "cb" ends about 0.5 s later, and 2 s before that are shown.
+    assert found.confidence == detector.keywords[1].negatives.scores[0]
+    assert found.confidences.max() == np.float32(found.confidence)
+    peak_s = found.start_s + found.ends_s[found.confidences.argmax()]
+    assert peak_s == pytest.approx(60 + len(speak("aaacb")) / SAMPLE_RATE, abs=0.3)
+    np.testing.assert_allclose(found.duration_s, 2.5, atol=0.01)
+    hardest = detector.keywords[0].hardest_positives
+    assert [close_up.id for close_up in hardest] == ["cc-abab", "abab-abab"]
+    assert [close_up.confidence for close_up in hardest] == pytest.approx(
+        sorted(detector.keywords[0].positives)
+    )
+
+
+def test_without_positives_a_page_has_no_curve(detector: KeywordEvaluation) -> None:
+    blind = [
+        replace(keyword, curve=None, positives=np.zeros(0), hardest_positives=())
+        for keyword in detector.keywords
+    ]
+    page = Page(render_keyword_evaluation(replace(detector, keywords=tuple(blind))))
+    assert "misses are unknown" in page.text
+    assert "Detection error trade-off" not in page.text
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_keyword_can_be_taken_for_markup(hostile: str, detector: KeywordEvaluation) -> None:
+    first = detector.keywords[0]
+    close_up = replace(first.hardest_positives[0], id=hostile)
+    keywords = (replace(first, label=hostile, hardest_positives=(close_up,)), *detector.keywords[1:])
+    failures = (Failure(id=hostile, audio=hostile, reason=hostile),)
+    evaluation = replace(
+        detector, model=hostile, keywords=keywords, failures=failures, settings={"keywords": [hostile]}
+    )
+    page = Page(render_keyword_evaluation(evaluation, sources=[("positives", hostile)]))
+    plain = Page(
+        render_keyword_evaluation(replace(detector, failures=(Failure(id="a", audio="a", reason="a"),)))
+    )
+    assert not page.open
+    assert {tag for tag, _ in page.elements} == {tag for tag, _ in plain.elements}
+    assert len(page.all("script")) == 1
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+    assert " ".join(visible(hostile).split()) in page.text
 
 
 # ---- Pictures -------------------------------------------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 import argparse
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
 from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
+from speechrnn.cli.report_folder import ReportFolder
 from speechrnn.errors import SpeechRNNError
 from speechrnn.evaluation import (
     Comparison,
@@ -21,10 +20,11 @@ from speechrnn.evaluation import (
 from speechrnn.evaluation.report import MOST_UTTERANCES, render_comparison
 from speechrnn.evaluation.results import Evaluation, write_json
 from speechrnn.manifest import Utterance, read_manifest
-from speechrnn.new_file import new_file, refuse_existing
+from speechrnn.new_file import refuse_existing
 from speechrnn.runtime import Transcriber
 
 WIDEST = 120
+NUM_CLOSE_UPS = 20  # of the worst utterances, in a report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +64,8 @@ def run(args: argparse.Namespace) -> int:
     is_file = args.compare is not None and args.compare.endswith(".json")
     baseline = read_results(Path(args.compare)) if is_file else None
     utterances = read_manifest(args.manifest)
-    num_close_ups = 0 if report is None else report.num_close_ups
     transcriber = open_transcriber(args, read_decoding_options(args))
-    evaluation = measure(transcriber, utterances, num_close_ups=num_close_ups)
+    evaluation = measure(transcriber, utterances, num_close_ups=NUM_CLOSE_UPS if report else 0)
     width = min(shutil.get_terminal_size().columns, WIDEST)
     put(render_listing(evaluation, most=None if args.all else MOST_UTTERANCES, width=width))
     put(f"\n{render_summary(evaluation)}")
@@ -78,45 +77,16 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         write_json(values, args.output, overwrite=args.overwrite)
     if report is not None:
-        with Progress("drawing", total=1):
-            report.write(evaluation, args.manifest, comparison, values)
-        say(f"report: {report.page}")
+        report.write(draw(evaluation, args.manifest, comparison), values)
     return 1 if evaluation.failures else 0
 
 
-class ReportFolder:
-    """A folder for a page and the results that it shows."""
+def draw(evaluation: Evaluation, manifest: str, comparison: Comparison | None) -> str:
+    """Draw the page."""
+    from speechrnn.report import render_evaluation
 
-    def __init__(self, folder: Path, *, overwrite: bool) -> None:
-        """Find out before the work whether the page can be drawn and written after it.
-
-        Raises:
-            ModuleNotFoundError: If the packages for it are not installed.
-            SpeechRNNError: If there is one already, or the folder is a file.
-        """
-        from speechrnn.report.evaluation_page import NUM_CLOSE_UPS
-
-        self.page, self.results = folder / "index.html", folder / "results.json"
-        self.overwrite, self.num_close_ups = overwrite, NUM_CLOSE_UPS
-        if folder.exists() and not folder.is_dir():
-            raise SpeechRNNError(f"{folder}: cannot be written: it is not a folder")
-        for path in (self.page, self.results):
-            refuse_existing(path, overwrite=overwrite, error=SpeechRNNError)
-
-    def write(
-        self,
-        evaluation: Evaluation,
-        manifest: str,
-        comparison: Comparison | None,
-        values: Mapping[str, Any],
-    ) -> None:
-        """Write both files; each appears only when it is whole."""
-        from speechrnn.report import render_evaluation
-
-        page = render_evaluation(evaluation, manifest=manifest, comparison=comparison)
-        with new_file(self.page, overwrite=self.overwrite, error=SpeechRNNError) as partial:
-            partial.write_text(page, encoding="utf-8")
-        write_json(values, self.results, overwrite=self.overwrite)
+    with Progress("drawing", total=1):
+        return render_evaluation(evaluation, manifest=manifest, comparison=comparison)
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.model_options import number
+from speechrnn.cli.report_folder import ReportFolder
 from speechrnn.cli.spotter_options import (
     add_detection_options,
     add_keyword_option,
@@ -16,15 +17,17 @@ from speechrnn.cli.spotter_options import (
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
 from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
-from speechrnn.evaluation.keyword_report import import_figure, plot_curves, render_keywords
+from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
     KeywordTrial,
     evaluate_keywords,
 )
 from speechrnn.evaluation.results import write_json
-from speechrnn.new_file import refuse_existing
+from speechrnn.new_file import new_file, refuse_existing
 from speechrnn.runtime.keyword_files import read_keywords
+
+NUM_CLOSE_UPS = 3  # of each keyword's misses, and of its false alarms, in a report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"false alarms an hour; default: {' '.join(f'{rate:g}' for rate in RATES)}",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write everything as JSON, too")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a page to look at, with the curves and the worst errors, DIR/index.html, and DIR/results.json",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the curves as .png, .svg or .pdf")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     add_model_option(parser)
@@ -71,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.output, args.plot):
         if check_folder(path) is not None:
             refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
-    if args.plot is not None:
-        import_figure()
+    plot = None if args.plot is None else check_plot(args.plot)
+    report = None if args.report is None else ReportFolder(args.report, overwrite=args.overwrite)
     model = open_model(args)
     keywords = read_keywords(args.keywords, model)
     trial = KeywordTrial(
@@ -86,14 +95,54 @@ def run(args: argparse.Namespace) -> int:
     with Progress("evaluating", total=num_clips) as progress:
         options = read_spotter_options(args, model)
         evaluation = evaluate_keywords(
-            model, keywords, trial, options, on_audio=lambda seconds: progress.advance(audio_s=seconds)
+            model,
+            keywords,
+            trial,
+            options,
+            num_close_ups=NUM_CLOSE_UPS if report else 0,
+            on_audio=lambda seconds: progress.advance(audio_s=seconds),
         )
     put(render_keywords(evaluation))
     if args.output is not None:
         write_json(evaluation.to_dict(), args.output, overwrite=args.overwrite)
-    if args.plot is not None:
-        plot_curves(evaluation, args.plot, overwrite=args.overwrite)
+    if plot is not None:
+        write_plot(evaluation, plot, overwrite=args.overwrite)
+    if report is not None:
+        report.write(draw(evaluation, args), evaluation.to_dict())
     return name_failures(evaluation)
+
+
+def check_plot(path: Path) -> Path:
+    """Find out before the work whether it can be drawn after it.
+
+    Raises:
+        ModuleNotFoundError: If the packages for it are not installed.
+        ConfigError: If the file's name does not say what to write.
+    """
+    from speechrnn.report import PICTURES
+
+    if path.suffix not in PICTURES:
+        raise ConfigError(f"{path}: must end in {', '.join(PICTURES)}")
+    return path
+
+
+def write_plot(evaluation: KeywordEvaluation, path: Path, *, overwrite: bool) -> None:
+    """Write the curves alone."""
+    from speechrnn.report import PICTURES, plot_det
+
+    content = PICTURES[path.suffix](plot_det(evaluation.keywords))
+    with new_file(path, overwrite=overwrite, error=ConfigError) as partial:
+        partial.write_bytes(content)
+
+
+def draw(evaluation: KeywordEvaluation, args: argparse.Namespace) -> str:
+    """Draw the page."""
+    from speechrnn.report import render_keyword_evaluation
+
+    names = ("negatives", "positives", "noise")
+    sources = [(name, str(getattr(args, name))) for name in names if getattr(args, name)]
+    with Progress("drawing", total=1):
+        return render_keyword_evaluation(evaluation, sources=sources)
 
 
 def name_failures(evaluation: KeywordEvaluation) -> int:

@@ -1,4 +1,4 @@
-"""What a model heard in one recording: all that can be drawn on one time axis."""
+"""What a model heard in a recording: all that can be drawn on one time axis."""
 
 from dataclasses import dataclass, field
 
@@ -13,8 +13,8 @@ from speechrnn.runtime.log_mel import LogMel
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseUp:
-    """A recording, its features, and the answers of a model over time."""
+class Excerpt:
+    """A recording, or a stretch of one, and its features."""
 
     id: str
     """Of the utterance, or the file's name."""
@@ -24,6 +24,22 @@ class CloseUp:
     """How the features were computed."""
     log_mel: NDArray[np.float32] = field(repr=False)
     """(frames, n_mels)."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveform, Hz."""
+        return self.features.sample_rate
+
+    @property
+    def duration_s(self) -> float:
+        """Length, seconds."""
+        return len(self.waveform) / self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseUp(Excerpt):
+    """A recording, its features, and the answers of a model over time."""
+
     mfcc: NDArray[np.float32] | None = field(repr=False)
     """(frames, n_mfcc) of a model that works with cepstral coefficients."""
     task: str
@@ -37,16 +53,6 @@ class CloseUp:
     text: str
     confidence: float
     words: tuple[SpokenWord, ...] = ()
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the waveform, Hz."""
-        return self.features.sample_rate
-
-    @property
-    def duration_s(self) -> float:
-        """Length, seconds."""
-        return len(self.waveform) / self.sample_rate
 
 
 def look_closely(transcriber: Transcriber, waveform: Waveform, name: str) -> CloseUp:

@@ -7,8 +7,9 @@ performance").
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ NUM_RESAMPLES = 1_000
 RATES = (0.1, 0.5, 1.0, 10.0)  # false alarms an hour
 SHORTEST_S = 60.0  # of negatives, from which a rate an hour may be told
 ABOVE_ALL = math.nextafter(1.0, 2.0)  # a threshold that no confidence reaches
+
+SetThreshold = Callable[[Floats, float], float]
+"""Sets a threshold from the scores of false alarms and the hours in which they came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +50,10 @@ class Negatives:
 class OperatingPoint:
     """What one threshold does."""
 
-    target: float
-    """False alarms an hour that were allowed."""
+    target: float | None
+    """False alarms an hour that were allowed; None of a threshold that was set beforehand."""
     threshold: float
-    """The lowest that keeps to it; above 1 if no confidence may pass."""
+    """The lowest that keeps to the target; above 1 if no confidence may pass."""
     num_false_alarms: int
     """On the negatives."""
     false_alarms_per_hour: float
@@ -72,7 +76,7 @@ class OperatingPoint:
     @property
     def is_extrapolated(self) -> bool:
         """Whether the negatives are too short for one false alarm at the rate that was allowed."""
-        return self.target * self.hours < 1
+        return self.target is not None and self.target * self.hours < 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -147,10 +151,28 @@ def measure_point(
         rate: False alarms an hour, >= 0.
         groups: Speaker of each positive, where known.
     """
-    threshold = find_threshold(negatives.scores, negatives.hours, rate)
+    point = judge(positives, negatives, partial(find_threshold, rate=rate), groups)
+    return replace(point, target=rate)
+
+
+def measure_threshold(
+    positives: Floats | None, negatives: Negatives, threshold: float, *, groups: Sequence[str] | None = None
+) -> OperatingPoint:
+    """Measure misses and false alarms at a threshold in [0, 1]; all else as ``measure_point``."""
+    return judge(positives, negatives, lambda scores, hours: threshold, groups)
+
+
+def judge(
+    positives: Floats | None,
+    negatives: Negatives,
+    set_threshold: SetThreshold,
+    groups: Sequence[str] | None,
+) -> OperatingPoint:
+    """Set a threshold, and count what it lets pass and what it does not."""
+    threshold = set_threshold(negatives.scores, negatives.hours)
     alarms = int((negatives.scores >= threshold).sum())
     point = OperatingPoint(
-        target=rate,
+        target=None,
         threshold=threshold,
         num_false_alarms=alarms,
         false_alarms_per_hour=alarms / negatives.hours,
@@ -163,12 +185,16 @@ def measure_point(
         point,
         num_misses=int(np.count_nonzero(positives < threshold)),
         num_positives=len(positives),
-        miss_interval=resample(positives, negatives, rate, groups),
+        miss_interval=resample(positives, negatives, set_threshold, groups),
     )
 
 
 def resample(
-    positives: Floats, negatives: Negatives, rate: float, groups: Sequence[str] | None, seed: int = 0
+    positives: Floats,
+    negatives: Negatives,
+    set_threshold: SetThreshold,
+    groups: Sequence[str] | None,
+    seed: int = 0,
 ) -> Interval:
     """Draw positives and negatives anew for the interval of the miss rate."""
     generator = np.random.default_rng(seed)
@@ -181,7 +207,7 @@ def resample(
     for _ in range(NUM_RESAMPLES):
         drawn = generator.integers(len(by_recording), size=len(by_recording))
         scores = np.concatenate([by_recording[number] for number in drawn])
-        threshold = find_threshold(scores, negatives.durations_s[drawn].sum() / 3600, rate)
+        threshold = set_threshold(scores, negatives.durations_s[drawn].sum() / 3600)
         said = [by_group[number] for number in generator.integers(len(by_group), size=len(by_group))]
         missed = sum(int(np.searchsorted(group, threshold)) for group in said)
         rates.append(missed / sum(map(len, said)))

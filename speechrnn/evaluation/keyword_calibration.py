@@ -45,7 +45,7 @@ def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
         yield f"{keyword.label}: threshold {thresholds[keyword.label]:.4f}; {describe_point(point)}"
     hours, rate = evaluation.hours, evaluation.keywords[0].points[0].target
     yield f"false alarms rest on {hours:.2f} h of negatives"
-    if rate * hours < 1:
+    if rate is not None and rate * hours < 1:
         yield (
             f"these are too few for {rate:g} an hour: with no false alarm in {hours:.2f} h, the rate is below "
             f"{bound_count(0) / hours:.2f} an hour with 95 % confidence; {bound_count(0) / rate if rate else 0:.0f} h "

@@ -1,8 +1,11 @@
 """A keyword detector measured as it is used: on a stream, in misses at so many false alarms an hour."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +16,7 @@ from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword, check_labels
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.detection import (
+    NUM_RESAMPLES,
     RATES,
     DetCurve,
     Negatives,
@@ -20,13 +24,22 @@ from speechrnn.evaluation.detection import (
     check_hours,
     find_peaks,
     measure_point,
+    measure_threshold,
     trace_curve,
 )
 from speechrnn.evaluation.evaluate import fail, load_utterance
+from speechrnn.evaluation.keyword_close_up import KeywordCloseUp, Recorded, Track, look_at
 from speechrnn.evaluation.keyword_recordings import assign
 from speechrnn.evaluation.results import Failure
 from speechrnn.manifest import Utterance
-from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
+from speechrnn.runtime.keyword_spotter import (
+    ScoreTracker,
+    SpotterOptions,
+    default_hits,
+    find_threshold,
+    to_confidences,
+)
+from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.voice_activity import find_speech
 
@@ -34,6 +47,7 @@ GAP_S = 1.0  # of a negative in front of each positive
 TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
 FAINTEST = 0.01  # confidence below which a peak is none
 LATENCY_RATE = 1.0  # false alarms an hour, of the threshold at which latencies are told
+BEFORE_S, AFTER_S = 2.0, 0.5  # what is shown of a negative around a peak
 
 Progress = Callable[[float], object]
 """Told the seconds of audio that were heard."""
@@ -53,9 +67,18 @@ class KeywordResult:
     curve: DetCurve | None = field(repr=False)
     """Misses against false alarms; None without positives."""
     points: tuple[OperatingPoint, ...]
-    """At each rate of false alarms that was asked for."""
+    """At each rate of false alarms that was asked for, and last at the threshold that the keyword has."""
     in_noise: Mapping[float, tuple[OperatingPoint, ...]] = field(default_factory=dict)
     """The same with noise at so many dB, the thresholds those of the negatives as they are."""
+    hardest_positives: tuple[KeywordCloseUp, ...] = field(default=(), compare=False, repr=False)
+    """Those that it was least sure of, the least first; not part of the plain data."""
+    surest_negatives: tuple[KeywordCloseUp, ...] = field(default=(), compare=False, repr=False)
+    """The false alarms that it was surest of, the surest first; not part of the plain data."""
+
+    @property
+    def own(self) -> OperatingPoint:
+        """At the threshold that the keyword has."""
+        return self.points[-1]
 
     @property
     def median_latency_s(self) -> float | None:
@@ -95,11 +118,14 @@ class KeywordEvaluation:
     """Of negatives."""
     failures: tuple[Failure, ...]
     """Recordings that could not be used, and are part of no measure."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Plain data: the keywords, how the stream was listened to, how long it took."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
             "model": {"name": self.model, "sha256": self.model_sha256},
+            "settings": dict(self.settings),
             "hours": self.hours,
             "failures": [{"audio": failure.audio, "reason": failure.reason} for failure in self.failures],
             "keywords": [keyword.to_dict() for keyword in self.keywords],
@@ -131,31 +157,13 @@ class KeywordTrial:
             raise ConfigError("noise and signal-to-noise ratios go together; one of them is missing")
 
 
-class Place(NamedTuple):
-    """Where a positive lies in the stream, seconds, and who speaks."""
-
-    keyword: int
-    start_s: float
-    end_s: float
-    speech_end_s: float
-    speaker: str | None
-
-
-class Track(NamedTuple):
-    """Confidences over a stream."""
-
-    confidences: NDArray[np.float32]
-    """(frames, keywords)."""
-    ends_s: NDArray[np.float64]
-    """(frames,) when each ends."""
-
-
 def evaluate_keywords(
     model: ModelFile,
     keywords: Sequence[Keyword],
     trial: KeywordTrial,
     options: SpotterOptions = SpotterOptions(),
     *,
+    num_close_ups: int = 0,
     on_audio: Progress = lambda seconds: None,
 ) -> KeywordEvaluation:
     """Run the streaming detector over negatives, and over positives embedded in them.
@@ -168,7 +176,9 @@ def evaluate_keywords(
         model: A CTC model or a classifier.
         keywords: What to look for.
         trial: On what.
-        options: How the stream is listened to; thresholds do not matter here.
+        options: How the stream is listened to.
+        num_close_ups: How many of each keyword's positives that were hardest to find, and of its false alarms
+            that were surest, to keep as they were heard.
         on_audio: Told the seconds of audio that were heard.
 
     Raises:
@@ -176,55 +186,148 @@ def evaluate_keywords(
             positives but none of some keyword.
     """
     check_labels(keywords)
+    start = time.perf_counter()
     listener = Listener(model, keywords, options, on_audio)
-    negatives = listener.hear_negatives(trial.negatives)
+    background = listener.hear_negatives(trial.negatives)
     owners = assign(trial.positives, keywords)
     conditions = [None, *trial.snrs_db] if trial.positives else []
     heard = {snr: listener.hear_positives(trial, owners, snr) for snr in conditions}
+    features = LogMel.from_config(model.info.config["features"])
     results = []
     for number, keyword in enumerate(keywords):
-        scores = {snr: found.of(number) for snr, found in heard.items()}
-        if trial.positives and not len(scores[None].scores):
+        found = {snr: positives.of(number) for snr, positives in heard.items()}
+        if trial.positives and not len(found[None].scores):
             raise ConfigError(f"keyword {keyword.label!r}: no positive could be used")
-        results.append(sum_up(keyword.label, negatives[number], scores, trial.rates))
+        measure = partial(measure_all, rates=trial.rates, threshold=find_threshold(model, keyword, options))
+        result = sum_up(keyword.label, background.of(number), found, measure)
+        hardest = found[None].close_ups(num_close_ups, features) if found else ()
+        surest = background.close_ups(number, num_close_ups, features)
+        results.append(replace(result, hardest_positives=hardest, surest_negatives=surest))
     return KeywordEvaluation(
         model=model.info.name,
         model_sha256=model.sha256,
         keywords=tuple(results),
-        hours=negatives[0].hours,
+        hours=results[0].negatives.hours,
         failures=tuple(listener.failures.values()),
+        settings=describe(keywords, listener, elapsed_s=time.perf_counter() - start),
     )
 
 
-class Heard(NamedTuple):
-    """Scores of positives under one condition."""
+def describe(keywords: Sequence[Keyword], listener: "Listener", *, elapsed_s: float) -> dict[str, Any]:
+    """Tell, as plain data, of what the results depend on."""
+    hits, options = listener.hits, listener.tracker.options
+    window = {"window_s": options.window_s} if listener.tracker.is_classifier else {}
+    return {
+        "keywords": [
+            str(keyword) if keyword.spellings else f"{keyword.label}, {len(keyword.templates)} recordings"
+            for keyword in keywords
+        ],
+        "chunk_s": options.chunk_s,
+        **window,
+        "patience": hits.patience,
+        "refractory_s": hits.refractory_s,
+        "num_resamples": NUM_RESAMPLES,
+        "seed": 0,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "elapsed_s": round(elapsed_s, 3),
+    }
 
-    keywords: NDArray[np.int64]
+
+class Background(NamedTuple):
+    """Negatives as one stream, and where in it keywords seem to be."""
+
+    track: Track
+    recordings: list[Recorded]
+    peaks: list[NDArray[np.int64]]
+    """Frames, the surest first, of each keyword."""
+
+    def find_recordings(self, keyword: int) -> NDArray[np.int64]:
+        """Find the recording of each peak."""
+        ends = [recording.end_s for recording in self.recordings]
+        return np.minimum(np.searchsorted(ends, self.track.ends_s[self.peaks[keyword]]), len(ends) - 1)
+
+    def of(self, keyword: int) -> Negatives:
+        """Take the false alarms of one keyword."""
+        return Negatives(
+            scores=self.track.confidences[self.peaks[keyword], keyword].astype(np.float64),
+            recordings=self.find_recordings(keyword),
+            durations_s=np.array([recording.duration_s for recording in self.recordings]),
+        )
+
+    def close_ups(self, keyword: int, number: int, features: LogMel) -> tuple[KeywordCloseUp, ...]:
+        """Look at the surest false alarms."""
+        places = zip(self.peaks[keyword][:number], self.find_recordings(keyword), strict=False)
+        return tuple(
+            look_at(
+                self.track,
+                self.recordings[recording],
+                keyword,
+                stretch_s=(at_s - BEFORE_S, min(at_s + AFTER_S, self.recordings[recording].end_s)),
+                features=features,
+            )
+            for at_s, recording in ((float(self.track.ends_s[frame]), place) for frame, place in places)
+        )
+
+
+class Place(NamedTuple):
+    """Where a positive lies in the stream."""
+
+    keyword: int
+    clip: Recorded
+    speech_end_s: float
+    """Seconds of the stream."""
+
+    @property
+    def stretch_s(self) -> tuple[float, float]:
+        """Where the keyword may be found."""
+        return self.clip.start_s, self.clip.end_s + TOLERANCE_S
+
+
+class Heard(NamedTuple):
+    """Positives under one condition."""
+
+    track: Track
+    places: list[Place]
     scores: NDArray[np.float64]
     latencies_s: NDArray[np.float64]
-    speakers: NDArray[np.str_]
 
     def of(self, keyword: int) -> "Heard":
         """Take those of one keyword."""
-        mine = self.keywords == keyword
-        return Heard(*(values[mine] for values in self))
+        mine = [number for number, place in enumerate(self.places) if place.keyword == keyword]
+        places = [self.places[number] for number in mine]
+        return Heard(self.track, places, self.scores[mine], self.latencies_s[mine])
 
     @property
     def groups(self) -> list[str] | None:
         """Speakers, if each is known and there are several."""
-        names = self.speakers.tolist()
+        names = [place.clip.utterance.speaker or "" for place in self.places]
         return names if all(names) and len(set(names)) > 1 else None
+
+    def close_ups(self, number: int, features: LogMel) -> tuple[KeywordCloseUp, ...]:
+        """Look at those that were hardest to find."""
+        hardest = [self.places[place] for place in np.argsort(self.scores, kind="stable")[:number]]
+        return tuple(
+            look_at(self.track, place.clip, place.keyword, stretch_s=place.stretch_s, features=features)
+            for place in hardest
+        )
+
+
+Measure = Callable[[Heard | None, Negatives], tuple[OperatingPoint, ...]]
+
+
+def measure_all(
+    found: Heard | None, negatives: Negatives, *, rates: Sequence[float], threshold: float
+) -> tuple[OperatingPoint, ...]:
+    """Measure a keyword at each rate of false alarms, and at its threshold."""
+    scores, groups = (None, None) if found is None else (found.scores, found.groups)
+    points = [measure_point(scores, negatives, rate, groups=groups) for rate in rates]
+    return *points, measure_threshold(scores, negatives, threshold, groups=groups)
 
 
 def sum_up(
-    label: str, negatives: Negatives, heard: Mapping[float | None, Heard], rates: Sequence[float]
+    label: str, negatives: Negatives, heard: Mapping[float | None, Heard], measure: Measure
 ) -> KeywordResult:
-    """Measure one keyword at all rates and under all conditions."""
-
-    def points(found: Heard | None) -> tuple[OperatingPoint, ...]:
-        scores, groups = (None, None) if found is None else (found.scores, found.groups)
-        return tuple(measure_point(scores, negatives, rate, groups=groups) for rate in rates)
-
+    """Measure one keyword under all conditions."""
     clean = heard.get(None)
     return KeywordResult(
         label=label,
@@ -232,8 +335,8 @@ def sum_up(
         positives=np.zeros(0) if clean is None else clean.scores,
         latencies_s=np.zeros(0) if clean is None else clean.latencies_s,
         curve=None if clean is None else trace_curve(clean.scores, negatives),
-        points=points(clean),
-        in_noise={snr: points(found) for snr, found in heard.items() if snr is not None},
+        points=measure(clean, negatives),
+        in_noise={snr: measure(found, negatives) for snr, found in heard.items() if snr is not None},
     )
 
 
@@ -270,27 +373,22 @@ class Listener:
         ends = clock.first_s + np.arange(1, len(confidences) + 1, dtype=np.float64) * clock.frame_s
         return Track(confidences, ends)
 
-    def hear_negatives(self, utterances: Sequence[Utterance]) -> list[Negatives]:
+    def hear_negatives(self, utterances: Sequence[Utterance]) -> Background:
         """Find each keyword's false alarms."""
-        durations: list[float] = []
+        recordings: list[Recorded] = []
 
         def waveforms() -> Iterator[Waveform]:
-            for _, waveform in self.load(utterances):
-                durations.append(len(waveform) / self.sample_rate)
+            for utterance, waveform in self.load(utterances):
+                start_s = recordings[-1].end_s if recordings else 0.0
+                recordings.append(Recorded(utterance, start_s, len(waveform) / self.sample_rate))
                 yield waveform
 
         track = self.track(waveforms())
-        check_hours(sum(durations))
+        check_hours(sum(recording.duration_s for recording in recordings))
         rest = max(1, round(self.hits.refractory_s / self.tracker.clock.frame_s))
-        ends = np.cumsum(durations)
-        negatives = []
-        for column in track.confidences.T.astype(np.float64):
-            peaks = find_peaks(np.where(column >= FAINTEST, column, 0.0), rest=rest)
-            recordings = np.minimum(np.searchsorted(ends, track.ends_s[peaks]), len(ends) - 1)
-            negatives.append(
-                Negatives(scores=column[peaks], recordings=recordings, durations_s=np.array(durations))
-            )
-        return negatives
+        columns = track.confidences.T.astype(np.float64)
+        peaks = [find_peaks(np.where(column >= FAINTEST, column, 0.0), rest=rest) for column in columns]
+        return Background(track, recordings, peaks)
 
     def hear_positives(self, trial: KeywordTrial, owners: Sequence[int], snr_db: float | None) -> Heard:
         """Score each positive, embedded in the negatives; without ``snr_db`` no noise is mixed in."""
@@ -317,25 +415,14 @@ class Listener:
                     piece = mix(piece, noise(len(piece)), level=power(clip), snr_db=snr_db)
                 start_s = (at + len(gap)) / self.sample_rate
                 at += len(piece)
-                places.append(
-                    Place(
-                        numbers[utterance.id],
-                        start_s,
-                        at / self.sample_rate,
-                        start_s + spoken[-1].end_s,
-                        utterance.speaker,
-                    )
-                )
+                clip_place = Recorded(utterance, start_s, len(clip) / self.sample_rate)
+                places.append(Place(numbers[utterance.id], clip_place, start_s + spoken[-1].end_s))
                 yield piece
             yield gaps(round(2 * GAP_S * self.sample_rate))
 
         track = self.track(waveforms())
         delay_s = self.hits.hold_s + self.tracker.emissions.latency_s
-        return Heard(
-            np.array([place.keyword for place in places], np.int64),
-            *score_places(track, places, delay_s=delay_s),
-            np.array([place.speaker or "" for place in places], np.str_),
-        )
+        return Heard(track, places, *score_places(track, places, delay_s=delay_s))
 
     def pieces(self, utterances: Sequence[Utterance]) -> Callable[[int], Waveform]:
         """Make what takes the next so many samples from recordings that follow each other for ever."""
@@ -369,8 +456,7 @@ def score_places(
     """Find the best confidence at each place, and how long after the speech it would be told."""
     scores, latencies = np.zeros(len(places)), np.zeros(len(places))
     for number, place in enumerate(places):
-        first = int(np.searchsorted(track.ends_s, place.start_s, side="right"))
-        last = int(np.searchsorted(track.ends_s, place.end_s + TOLERANCE_S, side="right"))
+        first, last = np.searchsorted(track.ends_s, place.stretch_s, side="right").tolist()
         column = track.confidences[first : max(last, first + 1), place.keyword]
         if len(column):
             best = int(column.argmax())

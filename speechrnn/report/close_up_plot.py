@@ -1,11 +1,26 @@
 """One recording on one time axis: waveform, features, what the network answered, words."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from speechrnn.evaluation.close_up import CloseUp
-from speechrnn.report.pictures import BLUE, COLOURS, DASHES, GREY, INK, fold_columns, house_style, visible
+from speechrnn.evaluation.close_up import CloseUp, Excerpt
+from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
+from speechrnn.report.pictures import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    GREY,
+    INK,
+    VERMILION,
+    fold_columns,
+    house_style,
+    visible,
+)
 
 WIDTH_IN = 9.0
 LEFT, RIGHT = 0.075, 0.985  # of the width, where the time axis begins and ends
@@ -17,14 +32,28 @@ MOST_LABELS = 8
 SPACE = "␣"
 FREQUENCIES_HZ = (250, 1000, 2000, 4000, 8000)
 
+Shown = TypeVar("Shown", bound=Excerpt)
+Panel = tuple[Callable[[Axes, Shown, float, float], None], float]
+"""What draws it from when to when, and its height in inches."""
+
 
 def plot_close_up(close_up: CloseUp, *, start_s: float = 0.0, end_s: float | None = None) -> Figure:
     """Draw a stretch of a recording; times count from the recording's start."""
-    end_s = close_up.duration_s if end_s is None else end_s
-    panels = [(plot_waveform, 1.0), (plot_log_mel, 1.7)]
+    panels: list[Panel[CloseUp]] = [(plot_waveform, 1.0), (plot_log_mel, 1.7)]
     panels += [(plot_mfcc, 1.2)] if close_up.mfcc is not None else []
     panels += [(plot_posteriors, 1.7)] if close_up.task == "ctc" else []
     panels += [(plot_words, 0.35)] if close_up.words else []
+    return draw_panels(panels, close_up, start_s, close_up.duration_s if end_s is None else end_s)
+
+
+def plot_keyword(close_up: KeywordCloseUp, *, threshold: float, end_s: float) -> Figure:
+    """Draw how sure the detector was of a keyword, beside the threshold that it has."""
+    confidences = partial(plot_confidences, threshold=threshold)
+    return draw_panels([(plot_waveform, 0.6), (plot_log_mel, 1.2), (confidences, 1.0)], close_up, 0.0, end_s)
+
+
+def draw_panels(panels: Sequence[Panel[Shown]], close_up: Shown, start_s: float, end_s: float) -> Figure:
+    """Draw panels of given heights, inches, below each other on one time axis."""
     heights = [height for _, height in panels]
     with house_style():
         figure = Figure(figsize=(WIDTH_IN, 0.5 + 0.12 * len(panels) + sum(heights)))
@@ -40,7 +69,7 @@ def plot_close_up(close_up: CloseUp, *, start_s: float = 0.0, end_s: float | Non
     return figure
 
 
-def plot_waveform(axes: Axes, close_up: CloseUp, start_s: float, end_s: float) -> None:
+def plot_waveform(axes: Axes, close_up: Excerpt, start_s: float, end_s: float) -> None:
     """Draw the loudest excursions of the waveform to both sides."""
     rate = close_up.sample_rate
     samples = close_up.waveform[round(start_s * rate) : round(end_s * rate)]
@@ -52,7 +81,7 @@ def plot_waveform(axes: Axes, close_up: CloseUp, start_s: float, end_s: float) -
     axes.margins(y=0.02)
 
 
-def plot_log_mel(axes: Axes, close_up: CloseUp, start_s: float, end_s: float) -> None:
+def plot_log_mel(axes: Axes, close_up: Excerpt, start_s: float, end_s: float) -> None:
     """Draw the log-mel spectrogram, named by the middles of its bands."""
     features = close_up.features
     show_image(axes, close_up, close_up.log_mel, start_s, end_s)
@@ -70,7 +99,7 @@ def plot_mfcc(axes: Axes, close_up: CloseUp, start_s: float, end_s: float) -> No
     axes.set_ylabel("MFCC")
 
 
-def show_image(axes: Axes, close_up: CloseUp, values: np.ndarray, start_s: float, end_s: float) -> None:
+def show_image(axes: Axes, close_up: Excerpt, values: np.ndarray, start_s: float, end_s: float) -> None:
     """Draw (frames, n) as colours over time."""
     features = close_up.features
     first = max(0, int((start_s - features.first_s) / features.frame_s))
@@ -118,6 +147,18 @@ def write_names(axes: Axes, times: np.ndarray, probs: np.ndarray, name: str) -> 
         if len(run):
             peak = run[np.argmax(probs[run])]
             axes.text(times[peak], probs[peak] + 0.03, name, ha="center", va="bottom", fontsize=8)
+
+
+def plot_confidences(
+    axes: Axes, close_up: KeywordCloseUp, start_s: float, end_s: float, *, threshold: float
+) -> None:
+    """Draw confidence over time, and the threshold."""
+    axes.plot(close_up.ends_s, close_up.confidences, color=BLUE, linewidth=1.5)
+    axes.axhline(threshold, color=VERMILION, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
+    axes.set_ylim(-0.03, 1.05)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_ylabel("confidence")
+    axes.legend(loc="upper left", frameon=False, fontsize=7, borderaxespad=0)
 
 
 def plot_words(axes: Axes, close_up: CloseUp, start_s: float, end_s: float) -> None:

@@ -10,12 +10,11 @@ from speechrnn.evaluation.comparison import Comparison
 from speechrnn.evaluation.evaluate import worst_first
 from speechrnn.evaluation.results import LEVEL, Evaluation, FrequentError, UtteranceResult
 from speechrnn.metrics import MARKS, bound_without_errors
-from speechrnn.report.close_up_plot import LEFT, RIGHT, most_probable, plot_close_up
+from speechrnn.report.close_up_plot import most_probable, plot_close_up
 from speechrnn.report.pictures import sound_address, svg_address, to_svg
-from speechrnn.report.summary_plots import MOST_GROUPS, DetCurve, plot_breakdown, plot_calibration, plot_det
+from speechrnn.report.summary_plots import MOST_GROUPS, plot_breakdown, plot_calibration
 from speechrnn.report.templates import fill_template
 
-NUM_CLOSE_UPS = 20
 MOST_SHOWN_S = 60.0  # of one utterance
 MOST_ERRORS = 25  # rows in a table of errors
 MOST_LINKS = 10
@@ -43,7 +42,6 @@ def render_evaluation(
     *,
     manifest: str = "",
     comparison: Comparison | None = None,
-    det_curves: Sequence[DetCurve] = (),
 ) -> str:
     """Write the page.
 
@@ -51,7 +49,6 @@ def render_evaluation(
         evaluation: What ``evaluate`` returned.
         manifest: What was evaluated.
         comparison: With another run.
-        det_curves: Of keywords.
 
     Returns:
         HTML that needs no other file and no network.
@@ -67,8 +64,6 @@ def render_evaluation(
         error_tables=list(list_errors(evaluation).items()),
         exhibits=[show(evaluation, numbers, close_up) for close_up in worst_close_ups(evaluation)],
         calibration_plot=None if evaluation.calibration is None else plot_calibration(evaluation.calibration),
-        det_curves=det_curves,
-        det_plot=plot_det(det_curves) if det_curves else None,
         numbers=numbers,
         marks=MARKS,
         units=UNITS,
@@ -76,8 +71,6 @@ def render_evaluation(
         bound=None
         if any(u.characters.errors for u in evaluation.utterances)
         else bound_without_errors(len(evaluation.utterances)),
-        left=LEFT,
-        width=RIGHT - LEFT,
         most_groups=MOST_GROUPS,
         most_links=MOST_LINKS,
         most_changes=MOST_CHANGES,

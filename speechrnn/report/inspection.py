@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.close_up import CloseUp
-from speechrnn.report.close_up_plot import LEFT, RIGHT, most_probable, plot_close_up
+from speechrnn.report.close_up_plot import most_probable, plot_close_up
 from speechrnn.report.pictures import sound_address, svg_address, to_png, to_svg
 from speechrnn.report.templates import fill_template
 
@@ -45,8 +45,6 @@ def render_inspection(
         offset_s=offset_s,
         file_s=close_up.duration_s if file_s is None else file_s,
         labels=most_probable(close_up) if close_up.task == "classification" else [],
-        left=LEFT,
-        width=RIGHT - LEFT,
     )
 
 

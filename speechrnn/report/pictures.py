@@ -9,7 +9,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -77,6 +77,22 @@ def to_png(figure: Figure, *, dpi: int = 120) -> bytes:
     with house_style():
         figure.savefig(file, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return file.getvalue()
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Write a figure as a PDF."""
+    file = io.BytesIO()
+    with house_style():
+        figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+    return file.getvalue()
+
+
+PICTURES: Mapping[str, Callable[[Figure], bytes]] = {
+    ".png": to_png,
+    ".svg": lambda figure: to_svg(figure).encode(),
+    ".pdf": to_pdf,
+}
+"""What writes a file of each kind."""
 
 
 def svg_address(svg: str) -> str:

@@ -1,30 +1,19 @@
 """Pictures of a whole evaluation: intervals by group, calibration, detection error trade-off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from speechrnn.evaluation.calibration import Calibration
+from speechrnn.evaluation.keywords import KeywordResult
 from speechrnn.evaluation.results import Breakdown
 from speechrnn.report.pictures import BLUE, COLOURS, DASHES, GREY, INK, VERMILION, house_style, visible
 
 MOST_GROUPS = 40
 CROWDED = 0.1  # the axis has its own numbers below
-LEAST_FALSE_ALARMS = 0.01  # per hour; where none was heard the curve is drawn here
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetCurve:
-    """How many of a keyword's occurrences are missed at how many false alarms, over thresholds."""
-
-    name: str
-    false_alarms_per_hour: Sequence[float]
-    """(n,), each >= 0."""
-    miss_rate: Sequence[float]
-    """(n,) in [0, 1], at the same thresholds."""
-    operating_point: tuple[float, float] | None = None
-    """False alarms per hour and miss rate at the threshold that the model has."""
+LEAST_FALSE_ALARMS = 0.05  # per hour, on an axis without an end; where none was heard the curve begins here
 
 
 def plot_breakdown(breakdown: Breakdown) -> Figure:
@@ -71,27 +60,35 @@ def plot_calibration(calibration: Calibration) -> Figure:
     return figure
 
 
-def plot_det(curves: Sequence[DetCurve]) -> Figure:
-    """Draw misses against false alarms per hour, a line for each keyword."""
+def plot_det(keywords: Sequence[KeywordResult]) -> Figure:
+    """Draw misses against false alarms per hour, a line for each keyword with positives, a diamond for its threshold.
+
+    What is left of half a false alarm in all negatives is not known, and not drawn.
+    """
     with house_style():
         figure = Figure(figsize=(6.5, 4.2), layout="constrained")
         axes = figure.subplots()
-        for place, curve in enumerate(curves):
-            colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
-            pairs = sorted(zip(curve.false_alarms_per_hour, curve.miss_rate, strict=True), key=by_alarms)
-            alarms = [max(alarm, LEAST_FALSE_ALARMS) for alarm, _ in pairs]
-            misses = [100 * miss for _, miss in pairs]
-            axes.step(alarms, misses, where="post", color=colour, linestyle=dashes, label=visible(curve.name))
-            if curve.operating_point is not None:
-                alarm, miss = curve.operating_point
-                axes.plot(max(alarm, LEAST_FALSE_ALARMS), 100 * miss, "D", color=INK, markersize=6)
+        for place, keyword in enumerate(keyword for keyword in keywords if keyword.curve):
+            plot_curve(
+                axes, keyword, COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+            )
         axes.set_xscale("log")
-        axes.set(xlabel="false alarms per hour", ylabel="missed (%)", ylim=(0, 100))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel="false alarms per hour", ylabel="missed (%)", ylim=(-2, 102))
         axes.grid(color=GREY, alpha=0.3)
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
-def by_alarms(pair: tuple[float, float]) -> tuple[float, float]:
-    """Order the points of a curve: by alarms, and downwards where they are as many."""
-    return pair[0], -pair[1]
+def plot_curve(axes: Axes, keyword: KeywordResult, colour: str, dashes: str) -> None:
+    """Draw one keyword's steps, and the point where its threshold is."""
+    assert keyword.curve is not None
+    least = max(LEAST_FALSE_ALARMS, 0.5 / keyword.negatives.hours)
+    alarms = np.maximum(keyword.curve.false_alarms_per_hour, least)
+    misses = 100 * keyword.curve.miss_rates
+    axes.step(alarms, misses, where="post", color=colour, linestyle=dashes, label=visible(keyword.label))
+    own = keyword.own
+    assert own.miss_rate is not None
+    axes.plot(
+        max(own.false_alarms_per_hour, least), 100 * own.miss_rate, "D", color=colour, markeredgecolor=INK
+    )

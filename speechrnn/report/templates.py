@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from speechrnn.report.close_up_plot import LEFT, RIGHT
 from speechrnn.report.pictures import svg_address, to_svg, visible
 
 MOST_DIGITS = 2
@@ -27,6 +28,7 @@ def fill_template(page: str, /, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, signed=signed, picture=picture)
+    environment.globals.update(left=LEFT, width=RIGHT - LEFT)
     style, script = (read_source(environment, part) for part in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
