@@ -8,8 +8,9 @@ BIN := .venv/bin
 UV = VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraints constraints.txt
 RUN := exp/demo
 CHROMIUM ?= chromium
+FIREFOX ?= firefox-esr
 
-.PHONY: help demo demo-transcribe demo-train model-an4 model-read-en test lint format bench web test-web measure-web browser docs clean
+.PHONY: help demo demo-transcribe demo-train model-an4 model-read-en test lint format bench web test-web measure-web browser firefox docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,18 +116,25 @@ web/node_modules/.made: web/package.json web/package-lock.json
 web: web/node_modules/.made ## build the live page into speechrnn/web_page (after a change in web/)
 	@cd web && npm run --silent build
 
-test-web: .venv/dev web/node_modules/.made browser ## test the live page, in a real browser too
-	@cd web && npm run --silent test && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent test:browser
+test-web: .venv/dev web/node_modules/.made browser firefox ## test the live page, in a real browser too
+	@cd web && npm run --silent test && CHROMIUM=$$(command -v $(CHROMIUM)) FIREFOX=$$(command -v $(FIREFOX) || true) npm run --silent test:browser
 
 measure-web: .venv/dev web/node_modules/.made browser ## measure the live page: first text, load, parity
 	@cd web && CHROMIUM=$$(command -v $(CHROMIUM)) npm run --silent measure
 
+APT = apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+
 browser:
 	@command -v $(CHROMIUM) > /dev/null || { \
 	  echo "== installing Chromium"; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; \
-	  then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then $(APT) chromium > /dev/null; \
 	  else echo "the live page is tested in Chromium; install it, or name it: make test-web CHROMIUM=/path/to/it"; exit 1; fi; }
+
+firefox:
+	@command -v $(FIREFOX) > /dev/null || { \
+	  echo "== installing Firefox"; \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && $(APT) firefox-esr > /dev/null; } || \
+	  echo "no Firefox here, its test is skipped; install it, or name it: make test-web FIREFOX=/path/to/it"; }
 
 .venv/docs: .venv/base
 	@echo "== installing what makes the documentation"
