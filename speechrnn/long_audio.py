@@ -30,6 +30,14 @@ class LongAudio:
         """What messages call it."""
         return source_name(self.source)
 
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds, as far as is known before it is read; errors as ``load_audio``."""
+        if isinstance(self.source, np.ndarray):
+            return len(self.source) / self.source_rate if self.source_rate else None
+        with open_sound(self.source, self.name) as sound:
+            return sound.duration_s
+
     def blocks(self) -> Iterator[Waveform]:
         """Read blocks (samples,) at the rate wanted.
 

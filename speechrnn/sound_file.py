@@ -29,7 +29,7 @@ logger = logging.getLogger("speechrnn")
 UNKNOWN_SIZE = 0x7FFF_0000  # sizes from here on, and 0, are what writers to a pipe put for "unknown"
 UNKNOWN_FRAMES = 2**62  # what libsndfile says of a FLAC stream without a length is above
 LEAST_RATE = 1000  # Hz, of a file
-BLOCK = 2**20  # samples read at a time
+BLOCK = 2**17  # samples read at a time
 PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04
 LARGEST_OGG_PAGE = 65_307  # bytes
@@ -91,6 +91,12 @@ class Sound:
         """Hz."""
         rate: int = self.file.samplerate
         return rate
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds, as the header says; None where it does not."""
+        is_known = not self.is_endless and self.file.frames < UNKNOWN_FRAMES
+        return self.file.frames / self.sample_rate if is_known else None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Read (samples, channels) to the end, whether or not the file knows its length; at least one block.

@@ -567,6 +567,36 @@ def test_the_bar_shows_the_real_time_factor() -> None:
     assert progress.render(3.0).endswith("1/2  0:03  RTF 0.050")
 
 
+def test_the_bar_moves_within_a_long_file() -> None:
+    progress = console.Progress("transcribing", total=2, stream=None)
+    progress.advance(audio_s=60.0)
+    progress.reach(30.0, 120.0)
+    # One and a quarter of 2 is 15 of 24 places; 4.5 s for 90 s of audio are 0.05.
+    assert progress.render(4.5) == f"transcribing [{15 * '#'}{9 * '.'}] 1/2  0:04  RTF 0.050"
+    progress.reach(60.0, None)  # a file that does not say how long it is
+    assert progress.render(6.0) == f"transcribing [{12 * '#'}{12 * '.'}] 1/2  0:06  RTF 0.050"
+    progress.reach(121.0, 120.0)
+    assert f"[{24 * '#'}]" in progress.render(4.5)
+    progress.advance(audio_s=120.0)
+    assert progress.render(9.0) == f"transcribing [{24 * '#'}] 2/2  0:09  RTF 0.050"
+
+
+@pytest.mark.parametrize("vad", [False, True])
+def test_the_command_tells_the_bar_how_far_it_is(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vad: bool
+) -> None:
+    shown: list[float] = []
+    monkeypatch.setattr(
+        console.Progress, "reach", lambda self, heard_s, total_s: shown.append(heard_s / total_s)
+    )
+    clip = str(tmp_path / "long.wav")
+    soundfile.write(clip, np.concatenate([speak("abc"), np.zeros(SAMPLE_RATE, np.float32)] * 40), SAMPLE_RATE)
+    assert main(["transcribe", clip, "-m", model, *(["--vad"] if vad else [])]) == 0
+    assert len(shown) >= 4
+    assert shown == sorted(shown)
+    assert 0 < shown[0] < 0.5 < 0.95 < shown[-1] <= 1
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.0, "0:00"), (65.9, "1:05"), (3605.0, "1:00:05")])
 def test_durations_are_written_as_people_do(seconds: float, text: str) -> None:
     assert console.clock(seconds) == text

@@ -56,6 +56,23 @@ def test_an_array_is_read_in_blocks_too() -> None:
     np.testing.assert_allclose(np.concatenate(list(long.blocks())), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_long_audio_knows_its_duration_before_it_is_read(tmp_path: Path, suffix: str) -> None:
+    path = write_sound(tmp_path / f"a.{suffix}", noise(24_000).numpy()[:24_000], 8000)
+    assert LongAudio(source=path, sample_rate=SAMPLE_RATE).duration_s == pytest.approx(3.0, abs=0.2)
+    array = LongAudio(source=np.zeros(4000, np.int16), sample_rate=SAMPLE_RATE, source_rate=8000)
+    assert array.duration_s == 0.5
+
+
+def test_the_duration_of_a_file_that_does_not_say_it_is_unknown(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.flac", np.zeros(8000), 8000)
+    data = bytearray(path.read_bytes())
+    # STREAMINFO begins at byte 8; bits 108 to 143 of it count the samples.
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    assert LongAudio(source=bytes(data), sample_rate=SAMPLE_RATE).duration_s is None
+
+
 @pytest.mark.parametrize("kind", ["path", "bytes", "file", "array"])
 def test_a_clip_is_loaded_whole_up_to_a_length_and_opened_beyond(tmp_path: Path, kind: str) -> None:
     samples = speak("ab")

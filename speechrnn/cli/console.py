@@ -46,6 +46,7 @@ class Progress:
         """
         self.label, self.total, self.num_done = label, total, 0
         self.audio_s = 0.0
+        self._begun_s, self._begun_share = 0.0, 0.0  # of the thing that is being done
         self.stream = sys.stderr if stream is None else stream
         self.delay_s = delay_s
         self._is_drawn = False
@@ -72,6 +73,12 @@ class Progress:
         """Count one thing as done, and the seconds of audio in it."""
         self.num_done += 1
         self.audio_s += audio_s
+        self._begun_s, self._begun_share = 0.0, 0.0
+
+    def reach(self, audio_s: float, total_s: float | None) -> None:
+        """Tell how many seconds of the next thing's audio are done, and of how many if that is known."""
+        self._begun_s = audio_s
+        self._begun_share = min(audio_s / total_s, 1.0) if total_s else 0.0
 
     @property
     def elapsed_s(self) -> float:
@@ -80,9 +87,10 @@ class Progress:
 
     def render(self, elapsed_s: float) -> str:
         """Draw the bar as it stands ``elapsed_s`` after the start, in one line of the terminal."""
-        filled = BAR_WIDTH * self.num_done // max(self.total, 1)
+        filled = int(BAR_WIDTH * (self.num_done + self._begun_share) / max(self.total, 1))
+        audio_s = self.audio_s + self._begun_s
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        speed = f"  RTF {elapsed_s / self.audio_s:.3f}" if self.audio_s else ""
+        speed = f"  RTF {elapsed_s / audio_s:.3f}" if audio_s else ""
         line = f"{self.label} [{bar}] {self.num_done}/{self.total}  {clock(elapsed_s)}{speed}"
         return line[: shutil.get_terminal_size().columns - 1]
 

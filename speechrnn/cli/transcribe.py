@@ -29,7 +29,7 @@ from speechrnn.runtime import EndpointOptions, Transcriber, Transcription, Trans
 from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
 from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
-from speechrnn.runtime.transcriber import Channel, LazySource, warn_if_nothing_heard
+from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, warn_if_nothing_heard
 from speechrnn.runtime.writers import WRITERS, Document, readable, write_json
 from speechrnn.voice_activity import Interval
 
@@ -162,7 +162,8 @@ def run(args: argparse.Namespace) -> int:
     results = Results(args, transcriber, folder, is_alone=len(jobs) == 1)
     num_failed = 0
     with clean_end(), Progress("transcribing", total=len(jobs)) as progress:
-        for job, answer in zip(jobs, transcribe(jobs, transcriber, vad=args.vad), strict=True):
+        answers = transcribe(jobs, transcriber, vad=args.vad, on_heard=progress.reach)
+        for job, answer in zip(jobs, answers, strict=True):
             try:
                 heard = heard_in(job, answer)
                 progress.advance(audio_s=heard.transcription.duration_s)
@@ -177,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def transcribe(
-    jobs: Sequence[Job], transcriber: Transcriber, *, vad: bool
+    jobs: Sequence[Job], transcriber: Transcriber, *, vad: bool, on_heard: OnHeard
 ) -> Iterator[SpokenParts | SpeechRNNError]:
     """Do the jobs, in order; those for one and the same channel share batches."""
     answers = {
@@ -186,6 +187,7 @@ def transcribe(
             transcriber,
             channel="mean" if channel is None else channel,
             vad=vad,
+            on_heard=on_heard,
         )
         for channel in {job.channel for job in jobs}
     }
@@ -193,13 +195,18 @@ def transcribe(
 
 
 def hear(
-    sources: Sequence[LazySource], transcriber: Transcriber, *, channel: Channel, vad: bool
+    sources: Sequence[LazySource],
+    transcriber: Transcriber,
+    *,
+    channel: Channel,
+    vad: bool,
+    on_heard: OnHeard,
 ) -> Iterator[SpokenParts | SpeechRNNError]:
     """Transcribe one channel of many recordings, in order."""
     if vad:
-        yield from transcribe_speech(transcriber, sources, channel=channel)
+        yield from transcribe_speech(transcriber, sources, channel=channel, on_heard=on_heard)
         return
-    for answer in transcriber.transcribe_each(sources, channel=channel):
+    for answer in transcriber.transcribe_each(sources, channel=channel, on_heard=on_heard):
         yield answer if isinstance(answer, SpeechRNNError) else SpokenParts(transcription=answer)
 
 

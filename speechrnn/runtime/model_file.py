@@ -200,6 +200,7 @@ def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = default_threads() if threads is None else check_threads(threads)
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it plans for every shape anew, and clips have thousands of lengths
     options.log_severity_level = SILENT
     providers = choose_providers(device)
     try:

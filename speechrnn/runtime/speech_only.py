@@ -14,7 +14,7 @@ from speechrnn.decoding.words import FrameClock, SpokenWord
 from speechrnn.errors import SpeechRNNError
 from speechrnn.long_audio import LongAudio, read_rest
 from speechrnn.runtime.interpretation import Transcription
-from speechrnn.runtime.transcriber import Channel, LazySource, Transcriber
+from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, Transcriber
 from speechrnn.voice_activity import (
     Interval,
     VoiceActivityOptions,
@@ -54,6 +54,7 @@ def transcribe_speech(
     *,
     channel: Channel = "mean",
     options: VoiceActivityOptions = DEFAULT_OPTIONS,
+    on_heard: OnHeard = lambda heard_s, duration_s: None,
 ) -> Iterator[SpokenParts | SpeechRNNError]:
     """Transcribe many clips where somebody speaks, yielding for each in turn its answer or its error.
 
@@ -64,6 +65,7 @@ def transcribe_speech(
         sources: Paths, bytes, open files, or arrays at the model's rate; or functions that return such.
         channel: ``mean`` of all channels, or one of them, counted from 0.
         options: What counts as a stretch of speech.
+        on_heard: Told how far a clip has been heard, after each stretch; it is the one that is yielded next.
     """
     recordings: collections.deque[Recording | SpeechRNNError] = collections.deque()
     rate = transcriber.info.sample_rate
@@ -84,6 +86,7 @@ def transcribe_speech(
         first = recordings[0]
         assert isinstance(first, Recording)  # an error is always finished
         first.answers.append(answer)
+        on_heard(first.speech[len(first.answers) - 1].end_s, first.duration_s)
     yield from finished(recordings, transcriber)
 
 

@@ -33,6 +33,8 @@ logger = logging.getLogger("speechrnn")
 
 LazySource: TypeAlias = Source | Callable[[], Source]
 Channel: TypeAlias = Literal["mean"] | int
+OnHeard: TypeAlias = Callable[[float, float | None], None]
+"""Told how many seconds of a clip have been heard, and of how many if that is known."""
 
 MAX_BATCH_S = 120.0  # padded seconds in one run of the model
 LONG_S = 60.0  # clips up to here are heard whole, longer ones in windows
@@ -208,6 +210,7 @@ class Transcriber:
         sample_rate: int | None = None,
         *,
         channel: Channel = "mean",
+        on_heard: OnHeard = lambda heard_s, duration_s: None,
     ) -> Iterator[Transcription | SpeechRNNError]:
         """Transcribe many clips, yielding for each in turn its transcription, or the error that it met.
 
@@ -218,9 +221,11 @@ class Transcriber:
             sources: As the ``audio`` of ``transcribe``; or functions that return such.
             sample_rate: Rate of arrays, Hz.
             channel: As for ``transcribe``.
+            on_heard: Told now and then how far a clip longer than ``LONG_S`` has been heard; it is the one
+                that is yielded next.
         """
         for found in self.hear_each(sources, sample_rate, channel):
-            yield found if isinstance(found, SpeechRNNError) else self._read(found)
+            yield found if isinstance(found, SpeechRNNError) else self._read(found, on_heard)
 
     def compute_each(
         self, sources: Iterable[LazySource], sample_rate: int | None = None, *, channel: Channel = "mean"
@@ -237,17 +242,18 @@ class Transcriber:
         for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
             yield from self._compute_window(window)
 
-    def _read(self, found: Emission | LongClip) -> Transcription | SpeechRNNError:
+    def _read(self, found: Emission | LongClip, on_heard: OnHeard) -> Transcription | SpeechRNNError:
         """Read the network's answer for one clip, or return what is wrong with it."""
         try:
             if isinstance(found, Emission):
                 return self.interpreter.read(found)
-            decoding, num_samples = self.interpreter.stream(found.name), 0
+            decoding, duration_s = self.interpreter.stream(found.name), found.audio.duration_s
+            num_samples = 0
             for log_probs, num_heard in self._hear_long(found):
                 decoding.accept(log_probs)
                 num_samples += num_heard
-            duration_s = num_samples / self.info.sample_rate
-            return self.interpreter.tell(decoding.finish(), found.name, duration_s)
+                on_heard(num_samples / self.info.sample_rate, duration_s)
+            return self.interpreter.tell(decoding.finish(), found.name, num_samples / self.info.sample_rate)
         except SpeechRNNError as error:
             return error
 
