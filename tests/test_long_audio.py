@@ -14,7 +14,7 @@ from tiny_model import SAMPLE_RATE, TOKEN_S, metadata, speak, write_model
 
 from speechrnn import sound_file
 from speechrnn.audio import load_audio
-from speechrnn.decoding import DecodingOptions
+from speechrnn.decoding import DecodingOptions, greedy_decode
 from speechrnn.errors import AudioError, ConfigError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.nn.export import export_model
@@ -165,6 +165,36 @@ def test_a_long_clip_of_any_network_is_heard_as_a_whole(
     whole, _ = network.model.run(waveform[None], [len(waveform)])
     np.testing.assert_allclose(emission.log_probs, whole[0], atol=1e-5)
     assert network.transcribe(waveform, 8000).hypothesis.tokens
+
+
+SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+
+
+@pytest.fixture(scope="module")
+def five_minutes() -> NDArray[np.float32]:
+    clips = [load_audio(path, sample_rate=16_000) for path in sorted(SAMPLES.glob("an4_*.wav"))]
+    order = np.random.default_rng(0).choice(len(clips), 200)
+    return np.concatenate([clips[index] for index in order])[: 300 * 16_000]
+
+
+def posteriors(windows: WindowOptions, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    [emission] = Transcriber(windows=windows).compute_each([waveform], 16_000)
+    assert not isinstance(emission, Exception)
+    return np.exp(emission.log_probs)
+
+
+def test_the_seams_of_five_minutes_of_speech_do_not_show(five_minutes: NDArray[np.float32]) -> None:
+    an4 = Transcriber()
+    assert (len(five_minutes), an4.info.sample_rate) == (300 * 16_000, 16_000)
+    [whole], _ = an4.model.run(five_minutes[None], [len(five_minutes)])
+    text = greedy_decode(whole[None], [len(whole)], an4.info.vocabulary)[0].text
+    assert len(text.split()) > 300
+    usual = posteriors(transcriber.LONG_WINDOWS, five_minutes)
+    # This LSTM remembers more than the ten seconds that windows overlap by, but too little to change the text.
+    np.testing.assert_array_equal(usual.argmax(axis=1), whole.argmax(axis=1))
+    assert np.quantile(np.abs(usual - np.exp(whole)).max(axis=1), 0.999) < 0.01
+    wide = WindowOptions(chunk_s=120.0, context_s=30.0, lookahead_s=30.0)
+    np.testing.assert_allclose(posteriors(wide, five_minutes), np.exp(whole), atol=0.01)
 
 
 @pytest.mark.usefixtures("long_s")

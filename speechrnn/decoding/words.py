@@ -12,7 +12,7 @@ SUREST = 1 - 1e-7  # a posterior of 1 has no log odds
 LEAST_SURE = 1e-7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # hours of speech have tens of thousands
 class SpokenWord:
     """A word of a hypothesis."""
 

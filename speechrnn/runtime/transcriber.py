@@ -240,7 +240,9 @@ class Transcriber:
         """Run the network on all clips but the long ones, which come as they are, to be heard when read."""
         loaded = (self._load(source, sample_rate, channel) for source in sources)
         for window in split_windows(loaded, WINDOW_S * self.info.sample_rate):
-            yield from self._compute_window(window)
+            answers = self._compute_window(window)
+            window.clear()  # or its waveforms would be kept while the next ones are read
+            yield from answers
 
     def _read(self, found: Emission | LongClip, on_heard: OnHeard) -> Transcription | SpeechRNNError:
         """Read the network's answer for one clip, or return what is wrong with it."""
