@@ -298,9 +298,25 @@ def test_transcribing_greedily_loads_no_compiler() -> None:
 def test_memory_of_a_recording_is_told_beside_its_bounds(
     minutes: int, peak_mb: float, growth: float, verdict: str
 ) -> None:
-    peak = recording_memory.Peak(minutes=minutes, peak_mb=peak_mb, growth=growth)
+    peak = recording_memory.Peak(way=recording_memory.API, minutes=minutes, peak_mb=peak_mb, growth=growth)
     [row] = list(recording_memory.table(iter([peak])))[2:]
-    assert row == (f"| {minutes} minutes | {peak_mb:.0f} MB | × {growth:.2f} | ≤ 400 MB, × 1.1: {verdict} |")
+    assert row == (
+        f"| {minutes} minutes | `speechrnn.load().transcribe` | {peak_mb:.0f} MB | × {growth:.2f} | "
+        f"≤ 400 MB, × 1.1: {verdict} |"
+    )
+
+
+def test_memory_of_a_recording_is_measured_in_each_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if recording_memory.missing_status():
+        pytest.skip("Linux tells a process's memory")
+    monkeypatch.setattr(recording_memory, "MINUTES", (0.1,))
+    peaks = list(recording_memory.measure())
+    assert [peak.way for peak in peaks] == list(recording_memory.WAYS)
+    for peak in peaks:
+        assert peak.growth == 1
+        assert 50 < peak.peak_mb < 400
 
 
 def test_a_recording_is_speech_over_and_over(tmp_path: Path) -> None:
