@@ -34,7 +34,8 @@ def test_every_option_of_a_command_exists(line: str, capsys: pytest.CaptureFixtu
     assert command in COMMANDS
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "200")
-        main([command, *(words[:1] if command == "lm" or words[:1] == ["kws"] else []), "--help"])
+        is_group = command == "lm" or words[:1] == ["kws"] or " ".join([command, *words[:1]]) in COMMANDS
+        main([command, *(words[:1] if is_group else []), "--help"])
     help_text = capsys.readouterr().out
     if COMMANDS[command].module == "train":  # its help leaves out what depends on the class
         help_text += "".join(f" --{key}" for data in DATA for key in keys_of_class(data, "data"))

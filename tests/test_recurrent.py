@@ -10,7 +10,7 @@ from numpy_cells import STEPS, elman_step
 
 from speechrnn.errors import ConfigError
 from speechrnn.nn.config import EncoderConfig
-from speechrnn.nn.recurrent import RecurrentStack, reorder, reversal, run_cell
+from speechrnn.nn.recurrent import RecurrentStack, make_dropout, reorder, reversal, run_cell
 
 CELLS = ["rnn", "gru", "lstm"]
 EVERY_STACK = list(itertools.product(CELLS, [False, True], ["none", "layer", "batch"]))
@@ -186,3 +186,15 @@ def test_the_forget_gate_begins_open() -> None:
 def test_a_wrong_setting_is_named(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         EncoderConfig(**options)
+
+
+def test_locked_dropout_drops_the_same_of_every_frame_and_nothing_in_evaluation() -> None:
+    dropout = make_dropout(EncoderConfig(dropout=0.25, lock_dropout=True))
+    ones = torch.ones(3, 7, 4000)
+    torch.manual_seed(0)
+    dropped = dropout(ones)
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert not torch.equal(dropped[0], dropped[1])  # each utterance its own
+    np.testing.assert_allclose(dropped.unique(), [0.0, 4 / 3], rtol=1e-6)
+    assert (dropped[:, 0] == 0).float().mean() == pytest.approx(0.25, abs=0.02)  # 12,000 draws: 5 sigma
+    assert torch.equal(dropout.eval()(ones), ones)

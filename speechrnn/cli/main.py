@@ -68,6 +68,7 @@ USE: dict[str, Command] = {
 TRAIN: dict[str, Command] = {
     "prepare": Command("prepare", "make manifests from a folder, a table or a corpus"),
     "prepare shards": Command("prepare_shards", "pack utterances into few files, for very large corpora"),
+    "prepare segments": Command("prepare_segments", "cut long utterances at their pauses"),
     "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
     "fit": Command("train", "train a model"),
     "validate": Command("train", "measure a checkpoint on the development set"),
@@ -166,8 +167,8 @@ def accept_any_text() -> None:
 def dispatch(arguments: list[str]) -> int:
     """Run the command that the first argument names."""
     first = arguments[0] if arguments else ""
-    if arguments[:2] == ["prepare", "shards"]:  # whoever has a folder of that name says ./shards
-        arguments = ["prepare shards", *arguments[2:]]
+    if " ".join(arguments[:2]) in TRAIN:  # whoever has a folder called shards or segments says ./shards
+        arguments = [" ".join(arguments[:2]), *arguments[2:]]
     if first in ("-V", "--version"):
         print(f"speechrnn {__version__}")
         return OK

@@ -136,6 +136,8 @@ class EncoderConfig:
     """Add a layer's input to its output wherever their sizes agree."""
     dropout: float = 0.2
     """Share of activations dropped in front of each recurrent layer and the head, in training."""
+    lock_dropout: bool = False
+    """Drop the same activations in every frame of an utterance, instead of others in each frame."""
     subsampling: Literal[1, 2, 4] = 2
     """Frames per output frame: neither, the first or both convolutions have stride 2 over time."""
     conv_channels: int = 32

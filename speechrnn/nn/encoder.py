@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from speechrnn.nn.config import EncoderConfig
 from speechrnn.nn.masking import frame_mask
-from speechrnn.nn.recurrent import RecurrentStack, State
+from speechrnn.nn.recurrent import RecurrentStack, State, make_dropout
 
 KERNEL_SIZE = 5  # odd, so that an output is centred on an input
 
@@ -49,7 +49,7 @@ class Encoder(nn.Module):
         self.config = config
         self.subsampling = Subsampling(config, input_size)
         self.recurrent = RecurrentStack(config, self.subsampling.output_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = make_dropout(config)
 
     def forward(
         self, features: Tensor, input_lengths: Tensor, states: list[State] | None = None

@@ -82,7 +82,7 @@ class RecurrentLayer(nn.Module):
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = make_dropout(config)
         self.forward_cell = make_cell(config, input_size)
         self.backward_cell = make_cell(config, input_size) if config.bidirectional else None
         cell_size = config.hidden_size * (2 if config.bidirectional else 1)
@@ -191,6 +191,24 @@ def reorder(features: Tensor, order: Tensor) -> Tensor:
     """Apply ``reversal``'s index to (batch, time, n) features."""
     rows: Tensor = Reorder.apply(features.reshape(-1, features.shape[-1]), order)  # type: ignore[no-untyped-call]
     return rows.view_as(features)
+
+
+def make_dropout(config: EncoderConfig) -> nn.Module:
+    """Make the dropout of (batch, time, n) features."""
+    return LockedDropout(config.dropout) if config.lock_dropout else nn.Dropout(config.dropout)
+
+
+class LockedDropout(nn.Dropout):
+    """Variational dropout (Gal and Ghahramani, 2016, arXiv:1512.05287): one mask for all frames of an utterance.
+
+    There is little to draw, too: with a mask for each frame a CPU spends a fifth of its training on them.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Drop from (batch, time, n) features, in training."""
+        if not self.training or self.p == 0:
+            return features
+        return features * super().forward(features.new_ones(features.shape[0], 1, features.shape[2]))
 
 
 def make_norm(kind: str, size: int) -> nn.Module:

@@ -1,0 +1,152 @@
+"""Long utterances, cut at their pauses where a model finds the pause in the text.
+
+Short utterances teach a recurrent network faster: a batch of the same seconds holds more of them, so that there
+are fewer steps that wait for each other, and an alignment is sooner found. The model need not be good: pauses are
+found by energy, the text is known, and all that it tells is between which words a pause lies.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Waveform
+from speechrnn.decoding.alignment import align_tokens
+from speechrnn.errors import ConfigError, SpeechRNNError
+from speechrnn.evaluation.evaluate import load_utterance
+from speechrnn.manifest import Utterance
+from speechrnn.runtime import Transcriber
+from speechrnn.runtime.interpretation import Emission
+from speechrnn.text import Vocabulary
+from speechrnn.voice_activity import Interval, VoiceActivityOptions, find_speech
+
+UNLIKELY = -30.0  # nats in each frame, of speech in a pause
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationOptions:
+    """Where utterances are cut."""
+
+    min_pause_s: float = 0.2
+    """Shorter pauses are no place to cut, seconds, > 0."""
+    min_piece_s: float = 1.5
+    """No piece is shorter than that, seconds, >= 0."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: Naming the option, its value and its range.
+        """
+        if not 0 < self.min_pause_s < np.inf:
+            raise ConfigError(f"min_pause_s must be > 0 and finite, got {self.min_pause_s}")
+        if not 0 <= self.min_piece_s < np.inf:
+            raise ConfigError(f"min_piece_s must be >= 0 and finite, got {self.min_piece_s}")
+
+
+def segment_utterances(
+    utterances: Sequence[Utterance], model: Transcriber, options: SegmentationOptions = SegmentationOptions()
+) -> Iterator[Sequence[Utterance] | SpeechRNNError]:
+    """Cut each utterance in the middle of the pauses between its words.
+
+    Args:
+        utterances: What is to be cut.
+        model: CTC model of characters, the space among them, that has those of the transcripts.
+        options: Where to cut.
+
+    Yields:
+        For each utterance in turn its pieces, together the whole of it, or the error that it met. It is one
+        piece if there is no pause, or if its text cannot be found in it.
+
+    Raises:
+        ConfigError: If the model is not one of characters with a space.
+    """
+    vocabulary = model.info.vocabulary
+    if vocabulary.unit != "character" or " " not in vocabulary.tokens:
+        raise ConfigError(
+            f"model {model.info.name} cannot tell where words end: it is not one of characters with a space"
+        )
+    rate = model.info.sample_rate
+    sources = (partial(load_utterance, utterance, rate) for utterance in utterances)
+    for utterance, emission in zip(utterances, model.compute_each(sources, rate), strict=True):
+        try:
+            if isinstance(emission, SpeechRNNError):
+                raise emission
+            yield list(cut(utterance, emission, model, options))
+        except SpeechRNNError as error:
+            yield error
+
+
+def cut(
+    utterance: Utterance, emission: Emission, model: Transcriber, options: SegmentationOptions
+) -> Iterator[Utterance]:
+    """Cut one utterance; errors as ``load_utterance``, and if the vocabulary lacks a character."""
+    pauses = find_pauses(load_utterance(utterance, model.info.sample_rate), model.info.sample_rate, options)
+    words = utterance.text.split()
+    starts_s, ends_s = time_words(words, emission, pauses, model.info.vocabulary, utterance.id)
+    first, begin_s = 0, 0.0
+    for pause in pauses:
+        middle_s = (pause.start_s + pause.end_s) / 2
+        behind = int(np.searchsorted(starts_s, middle_s))
+        is_long_enough = min(middle_s - begin_s, emission.duration_s - middle_s) >= options.min_piece_s
+        if is_long_enough and first < behind < len(words) and ends_s[behind - 1] <= middle_s:
+            yield make_piece(utterance, words[first:behind], begin_s, middle_s)
+            first, begin_s = behind, middle_s
+    yield make_piece(utterance, words[first:], begin_s, emission.duration_s)
+
+
+def find_pauses(waveform: Waveform, sample_rate: int, options: SegmentationOptions) -> list[Interval]:
+    """Find the silences between speech and speech."""
+    wanted = VoiceActivityOptions(min_silence_s=options.min_pause_s, padding_s=0.0)
+    speech = find_speech(waveform, sample_rate=sample_rate, options=wanted)
+    return [Interval(before.end_s, behind.start_s) for before, behind in pairwise(speech)]
+
+
+def time_words(
+    words: Sequence[str], emission: Emission, pauses: Sequence[Interval], vocabulary: Vocabulary, name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the seconds at which each word begins and ends, with nothing spoken in the pauses.
+
+    Returns:
+        Starts and ends, (words,) each; none of both where there are fewer frames than the text needs.
+
+    Raises:
+        TextError: If the vocabulary lacks a character.
+    """
+    spelled = [vocabulary.encode(word, name) for word in words]
+    space = vocabulary.ids[" "]
+    tokens = [token for tokens in spelled for token in (*tokens, space)][:-1]
+    if not pauses or not all(spelled) or len(emission.log_probs) < 2 * len(tokens):
+        return np.empty(0), np.empty(0)
+    frame_s = emission.duration_s / len(emission.log_probs)
+    spans = align_tokens(silence(emission.log_probs, pauses, frame_s, (0, space)), tokens)
+    lasts = np.cumsum([len(tokens) + 1 for tokens in spelled]) - 2
+    firsts = np.array([0, *(lasts[:-1] + 2)])
+    edges = np.array(spans, dtype=np.float64) * frame_s
+    return edges[firsts, 0], edges[lasts, 1]
+
+
+def silence(
+    log_probs: NDArray[np.float32], pauses: Sequence[Interval], frame_s: float, silent: Sequence[int]
+) -> NDArray[np.float32]:
+    """Leave nothing likely in the pauses but the tokens that are ``silent``."""
+    quieted = log_probs.copy()
+    for pause in pauses:
+        frames = quieted[int(np.ceil(pause.start_s / frame_s)) : int(pause.end_s / frame_s)]
+        frames[:] = UNLIKELY
+        frames[:, list(silent)] = 0.0
+    return quieted
+
+
+def make_piece(utterance: Utterance, words: Sequence[str], begin_s: float, end_s: float) -> Utterance:
+    """Make an utterance of a stretch of another, named after where it begins, in milliseconds."""
+    return replace(
+        utterance,
+        id=f"{utterance.id}-{round(1000 * begin_s):05d}",
+        text=" ".join(words),
+        start_s=round(utterance.start_s + begin_s, 4),
+        duration_s=round(end_s - begin_s, 4),
+    )
