@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Waveform
-from speechrnn.decoding.alignment import align_tokens
+from speechrnn.decoding.alignment import align_tokens, least_frames
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import Utterance
@@ -119,7 +119,7 @@ def time_words(
     spelled = [vocabulary.encode(word, name) for word in words]
     space = vocabulary.ids[" "]
     tokens = [token for tokens in spelled for token in (*tokens, space)][:-1]
-    if not pauses or not all(spelled) or len(emission.log_probs) < 2 * len(tokens):
+    if not pauses or not all(spelled) or len(emission.log_probs) < least_frames(tokens):
         return np.empty(0), np.empty(0)
     frame_s = emission.duration_s / len(emission.log_probs)
     spans = align_tokens(silence(emission.log_probs, pauses, frame_s, (0, space)), tokens)

@@ -38,11 +38,8 @@ def align_tokens(log_probs: NDArray[Any], tokens: Sequence[int], *, blank: int =
         >>> align_tokens(log_probs, [1, 2])
         [Span(start=1, end=2), Span(start=2, end=3)]
     """
-    repeats = sum(a == b for a, b in pairwise(tokens))
-    if len(log_probs) < len(tokens) + repeats:
-        raise ConfigError(
-            f"{len(log_probs)} frames are too few for a transcript of {len(tokens)} tokens with {repeats} repeats"
-        )
+    if len(log_probs) < (least := least_frames(tokens)):
+        raise ConfigError(f"{len(log_probs)} frames are too few for a transcript that needs {least}")
     if not tokens:
         return []
     states = np.full(2 * len(tokens) + 1, blank)  # a blank before, between and behind the tokens
@@ -51,6 +48,11 @@ def align_tokens(log_probs: NDArray[Any], tokens: Sequence[int], *, blank: int =
     firsts = np.searchsorted(path, np.arange(1, len(states), 2))
     behind = np.searchsorted(path, np.arange(1, len(states), 2), side="right")
     return [Span(int(start), int(end)) for start, end in zip(firsts, behind, strict=True)]
+
+
+def least_frames(tokens: Sequence[int]) -> int:
+    """Count the frames that a transcript needs: one for each token, and for the blank between equal ones."""
+    return len(tokens) + sum(a == b for a, b in pairwise(tokens))
 
 
 def likeliest_path(log_probs: NDArray[Any], states: NDArray[np.int64], blank: int) -> NDArray[np.int64]:
