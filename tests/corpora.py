@@ -37,6 +37,7 @@ def make_task(
     labels: bool = False,
     features: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
+    optimization: dict[str, Any] | None = None,
     **options: Any,
 ) -> Any:
     torch.manual_seed(0)
@@ -45,7 +46,7 @@ def make_task(
         LABELS if labels else CHARACTERS,
         FeatureConfig(**(SMALL_FEATURES | (features or {}))),
         EncoderConfig(**(SMALL_ENCODER | (encoder or {}))),  # type: ignore[arg-type]
-        optimization=OptimizationConfig(lr=0.01),
+        optimization=OptimizationConfig(**({"lr": 0.01} | (optimization or {}))),
         **options,
     )
 

@@ -2,6 +2,10 @@
 
 import json
 import logging
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,16 @@ from corpora import make_data, make_task, write_corpus
 from trainers import assert_same_weights, make_trainer, weights
 
 from speechrnn.errors import AudioError, ManifestError, TrainingError
+from speechrnn.training.checkpointing import DurableCheckpointIO, LastCheckpoint, find_last
 from speechrnn.training.overfit import overfit
 from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
-from speechrnn.training.watch import BlankCollapse, PeakMemory, UnreadableAudio, explain_lack_of_memory
+from speechrnn.training.watch import (
+    BlankCollapse,
+    PeakMemory,
+    UnreadableAudio,
+    explain_lack_of_memory,
+    explain_lost_worker,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
@@ -197,3 +208,48 @@ def test_learning_by_heart_refuses_what_cannot_be_learnt(tmp_path: Path) -> None
         overfit(make_task().config, tmp_path / "train.jsonl.gz")
     with pytest.raises(ManifestError, match="no such manifest"):
         overfit(make_task().config, tmp_path / "missing.jsonl.gz")
+
+
+class KillWorker(pl.Callback):
+    """Kill a process that loads audio, in the middle of training."""
+
+    killed_s = 0.0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        if trainer.global_step == 1:
+            self.killed_s = time.monotonic()
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+
+@pytest.mark.filterwarnings("ignore:.*Consider setting .persistent_workers.*")
+def test_the_death_of_a_process_that_loads_audio_is_said_and_leaves_a_checkpoint(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer(
+        tmp_path,
+        callbacks=[kill := KillWorker(), LastCheckpoint(every_n_steps=1)],
+        enable_checkpointing=True,
+        plugins=[DurableCheckpointIO()],
+    )
+    with pytest.raises(RuntimeError, match="DataLoader worker .* killed by signal: Killed") as caught:
+        trainer.fit(make_task(), datamodule=make_data(corpus, num_workers=2))
+    assert time.monotonic() - kill.killed_s < 60
+    assert "stopped by RuntimeError; to go on: --ckpt_path last" in caplog.text
+    assert find_last(tmp_path / "checkpoints").name == "last.ckpt"
+    advice = str(explain_lost_worker(caught.value))
+    assert "Killed" in advice
+    assert "lower --data.num_workers; to go on: --ckpt_path last" in advice
+    assert explain_lost_worker(RuntimeError("shapes differ")) is None
+
+
+def test_workers_live_through_what_tells_a_job_to_stop(corpus: Path) -> None:
+    # The signals of a process group, which are not its own, and of all processes of a SLURM job.
+    data = make_data(corpus, num_workers=1)
+    batches = iter(data.loader(data.plan("train"), "train"))
+    found = [next(batches)]
+    [worker] = multiprocessing.active_children()
+    assert os.getpgid(worker.pid or 0) == worker.pid
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
+        os.kill(worker.pid or 0, number)
+    found += batches
+    assert sorted(name for batch in found for name in batch.utterances) == sorted(f"u{n}" for n in range(11))

@@ -393,6 +393,20 @@ def test_a_resumed_run_ends_with_the_same_weights_also_from_within_an_epoch(
         assert torch.equal(value, resumed[name]), name
 
 
+def test_batches_of_a_text_that_would_be_others_are_not_taken_for_those_that_are_done(
+    texts: Path, tmp_path: Path
+) -> None:
+    fit(texts, tmp_path, callbacks=[Stop(2, tmp_path / "k.ckpt")])
+    trainer, data = make_trainer(tmp_path), make_text_data(texts, bptt_steps=4)
+    with pytest.raises(ConfigError, match=r"k.ckpt: 2 batches of epoch 0 are done, .* data.bptt_steps"):
+        trainer.fit(
+            make_language_task(cell="lstm"),
+            datamodule=data,
+            ckpt_path=tmp_path / "k.ckpt",
+            weights_only=True,
+        )
+
+
 def test_an_interrupt_leaves_a_checkpoint_from_which_training_goes_on(texts: Path, tmp_path: Path) -> None:
     whole = fit(texts, tmp_path)
     with pytest.raises(SystemExit):

@@ -16,6 +16,7 @@ from corpora import write_corpus
 from speechrnn.errors import CheckpointError, ConfigError
 from speechrnn.training import checkpointing
 from speechrnn.training.checkpointing import DurableCheckpointIO, LastCheckpoint, find_last, is_whole
+from speechrnn.training.weight_average import TRAINED
 
 TESTS = Path(__file__).parent
 
@@ -38,10 +39,11 @@ def make_runs(*rounds: list[dict[str, Any]]) -> tuple[list[list[int]], str]:
 
 
 def end_of(root: Path) -> dict[str, Any]:
-    """Read what a run ended with: weights, moments, schedule, and how far the data module had come."""
+    """Read what a run ended with: weights, their average, moments, schedule, and how far the data had come."""
     checkpoint = torch.load(root / "end.ckpt", weights_only=True)
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "SpeechDataModule", "global_step", "epoch")
-    return {key: checkpoint[key] for key in kept}
+    found = {key: checkpoint[key] for key in kept}
+    return found | {key: checkpoint[key] for key in (TRAINED,) if key in checkpoint}
 
 
 def assert_identical(ours: Any, theirs: Any, where: str = "") -> None:
@@ -63,16 +65,30 @@ def assert_identical(ours: Any, theirs: Any, where: str = "") -> None:
 
 # name: how the run is cut, and the options of both halves
 CUTS: dict[str, dict[str, Any]] = {
-    "killed within an epoch, with a worker": {"signal": "SIGKILL", "step": 4, "workers": 1},
+    "killed within an epoch, with a worker": {"signal": "SIGKILL", "step": 4, "workers": 1, "ema_decay": 0.9},
     "killed between checkpoints": {"signal": "SIGKILL", "step": 10, "every": 3},
-    "killed while gradients are accumulated": {"signal": "SIGKILL", "step": 3, "accumulate": 2},
+    "killed while gradients are accumulated": {
+        "signal": "SIGKILL",
+        "step": 3,
+        "accumulate": 2,
+        "ema_decay": 0.9,
+    },
     "terminated": {"signal": "SIGTERM", "step": 5, "every": 1000},
-    "interrupted": {"signal": "SIGINT", "step": 2, "every": 1000},
+    "terminated while the average is validated": {
+        "signal": "SIGTERM",
+        "step": 1,
+        "every": 1000,
+        "in_validation": True,
+        "ema_decay": 0.9,
+    },
+    "interrupted": {"signal": "SIGINT", "step": 2, "every": 1000, "ema_decay": 0.9},
 }
+# Whole runs: batches in a step, and the average's decay.
+WHOLE: list[tuple[int, float | None]] = [(1, None), (1, 0.9), (2, 0.9)]
 
 
 def test_runs_that_are_cut_anywhere_end_as_if_they_had_not_been(corpus: Path, tmp_path: Path) -> None:
-    whole = [{"root": f"whole{n}", "accumulate": n} for n in (1, 2)]
+    whole = [{"root": f"whole{n}-{decay}", "accumulate": n, "ema_decay": decay} for n, decay in WHOLE]
     cut = [{"root": name} | options for name, options in CUTS.items()]
     resumed = [
         {key: value for key, value in run.items() if key != "signal"}
@@ -83,10 +99,11 @@ def test_runs_that_are_cut_anywhere_end_as_if_they_had_not_been(corpus: Path, tm
         run.update(corpus=str(corpus), root=str(tmp_path / run["root"]))
     (first, second), said = make_runs([*whole, *cut], resumed)
     by_signal = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 128 + signal.SIGTERM, "SIGINT": 1}
-    assert first == [0, 0, *(by_signal[options["signal"]] for options in CUTS.values())], said
+    assert first == [*(0 for _ in whole), *(by_signal[options["signal"]] for options in CUTS.values())], said
     assert second == [0] * len(CUTS), said
     for name, options in CUTS.items():
-        expected = end_of(tmp_path / f"whole{options.get('accumulate', 1)}")
+        like = f"whole{options.get('accumulate', 1)}-{options.get('ema_decay')}"
+        expected = end_of(tmp_path / like)
         assert_identical(end_of(tmp_path / name), expected, name)
 
 

@@ -17,7 +17,7 @@ from trainers import Stop, assert_same_weights, make_trainer, weights
 from speechrnn.cli.main import main
 from speechrnn.errors import ConfigError, ManifestError, TextError
 from speechrnn.training import shard_reader
-from speechrnn.training.data import SpeechDataModule
+from speechrnn.training.data import ShardUtterances, SpeechDataModule
 from speechrnn.training.shard_plan import ShardBatch, ShardPlan, halve_largest, share_out
 from speechrnn.training.shard_reader import ShardFolder
 from speechrnn.training.shards import INDEX, ShardIndex, write_shards
@@ -195,16 +195,32 @@ def test_the_loader_gives_the_utterances_of_the_plan(corpus: Path, num_workers: 
     assert lengths["u4"] == 3000 + 4 * 700
 
 
+@pytest.mark.parametrize("num_workers", [(0, 0), (2, 1), (0, 2)])
 def test_training_on_shards_goes_on_in_mid_epoch_as_if_nothing_had_happened(
-    corpus: Path, tmp_path: Path
+    corpus: Path, tmp_path: Path, num_workers: tuple[int, int]
 ) -> None:
+    before, now = num_workers
     whole = make_task()
-    make_trainer(tmp_path / "a").fit(whole, datamodule=sharded(corpus))
     saved = tmp_path / "saved.ckpt"
-    make_trainer(tmp_path / "b", callbacks=[Stop(8, saved)]).fit(make_task(), datamodule=sharded(corpus))
+    planned = sharded(corpus, num_workers=before)
+    make_trainer(tmp_path / "a", max_epochs=2, callbacks=[Stop(8, saved)]).fit(whole, datamodule=planned)
     resumed = make_task()
-    make_trainer(tmp_path / "c").fit(resumed, datamodule=sharded(corpus), ckpt_path=saved, weights_only=False)
+    trainer = make_trainer(tmp_path / "b", max_epochs=2)
+    trainer.fit(resumed, datamodule=sharded(corpus, num_workers=now), ckpt_path=saved, weights_only=True)
     assert_same_weights(weights(resumed), weights(whole))
+
+
+def test_an_epoch_keeps_its_streams_and_the_next_has_those_of_the_workers(corpus: Path) -> None:
+    data = sharded(corpus, num_workers=0)
+    data.load_state_dict({"epoch": 0, "num_done": 3, "follows_from": {}, "num_streams": 2})
+    loader = data.train_dataloader()
+    drawn = [(batch.shard, batch.members) for batch in loader.sampler]
+    assert drawn == list(plan(corpus, shuffle=True, num_streams=2))[3:]
+    assert isinstance(loader.dataset, ShardUtterances)
+    assert loader.dataset.num_kept == 3  # both streams' and one more, all being read by one process
+    assert data.state_dict()["num_streams"] == 2
+    data.load_state_dict({"epoch": 0, "num_done": 0, "follows_from": {}, "num_streams": 2})
+    assert list(data.train_dataloader().sampler) == list(plan(corpus, shuffle=True, num_streams=1))
 
 
 def test_a_vocabulary_that_lacks_a_character_of_any_shard_is_refused_at_once(

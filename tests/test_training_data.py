@@ -3,6 +3,7 @@
 import gzip
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +156,31 @@ def test_a_resumed_epoch_goes_on_behind_what_was_done(corpus: Path) -> None:
     assert [[cut.id for cut in batch] for batch in batches] == whole[2:]
     assert len(batches) == len(whole)
     assert torch.utils.data.Sampler in type(batches).__mro__
+
+
+@pytest.mark.parametrize(
+    ("option", "before", "now"),
+    [
+        ("data.max_batch_s", 1.5, "2.0"),
+        ("data.num_buckets", 4, "3"),
+        ("data.seed", 1, "0"),
+        ("data.train", "others.jsonl.gz", "'train.jsonl.gz'"),
+        ("the number of processes", 2, "1"),
+    ],
+)
+def test_batches_that_would_be_others_are_not_taken_for_those_that_are_done(
+    corpus: Path, option: str, before: Any, now: str
+) -> None:
+    data = make_data(corpus)
+    follows_from = data.follows_from() | {option: before}
+    within = {"epoch": 0, "num_done": 2, "follows_from": follows_from}
+    data.load_state_dict(within)
+    said = f"2 batches of epoch 0 are done, which followed from {option} = {before!r}, got {now}; go on with"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        data.train_dataloader()
+    for elsewhere in ({"num_done": 0}, {"epoch": 1}):  # behind an epoch's end, all may change
+        data.load_state_dict(within | elsewhere)
+        assert data.train_dataloader().sampler.num_done == 0  # type: ignore[union-attr]
 
 
 def test_the_first_epoch_begins_with_the_batch_that_takes_most_memory(corpus: Path) -> None:

@@ -24,13 +24,17 @@ from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
 
 
 class SendSignal(pl.Callback):
-    """Send this process a signal within a step; SIGKILL is the end."""
+    """Send this process a signal within a step, or the first validation behind it; SIGKILL is the end."""
 
-    def __init__(self, step: int, number: int) -> None:
-        self.step, self.number = step, number
+    def __init__(self, step: int, number: int, *, in_validation: bool = False) -> None:
+        self.step, self.number, self.in_validation = step, number, in_validation
 
     def on_before_zero_grad(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
+        if trainer.global_step == self.step and not self.in_validation:
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step >= self.step and self.in_validation:
             os.kill(os.getpid(), self.number)
 
 
@@ -42,10 +46,15 @@ def run(options: dict[str, Any]) -> None:
     augmentation = AugmentationConfig(
         speeds=(0.9, 1.0), time_masks=1, frequency_masks=1, frequency_warp=0.1, narrowband=0.5, noise_db=-20
     )
-    task = make_task(augmentation=augmentation, encoder={"dropout": 0.3, "norm": "batch"})
+    task = make_task(
+        augmentation=augmentation,
+        encoder={"dropout": 0.3, "norm": "batch"},
+        optimization={"ema_decay": options.get("ema_decay")},
+    )
     callbacks: list[pl.Callback] = [StepSeed(), NonFiniteGuard()]
     if options.get("signal"):
-        callbacks.append(SendSignal(options["step"], getattr(signal, options["signal"])))
+        number, in_validation = getattr(signal, options["signal"]), options.get("in_validation", False)
+        callbacks.append(SendSignal(options["step"], number, in_validation=in_validation))
     callbacks.append(LastCheckpoint(every_n_steps=options.get("every", 1)))
     trainer = make_trainer(
         root,

@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from torch.distributed.constants import default_pg_timeout
@@ -41,7 +42,13 @@ from speechrnn.training.language_model_task import LanguageModelTask
 from speechrnn.training.run_folder import AugmentedExamples, LearningCurves, RunRecord
 from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
 from speechrnn.training.text_data import TextDataModule
-from speechrnn.training.watch import BlankCollapse, PeakMemory, UnreadableAudio, explain_lack_of_memory
+from speechrnn.training.watch import (
+    BlankCollapse,
+    PeakMemory,
+    UnreadableAudio,
+    explain_lack_of_memory,
+    explain_lost_worker,
+)
 
 PROCESS_TIMEOUT = timedelta(minutes=5)  # steps take seconds; torch's half an hour is a hang
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -176,6 +183,9 @@ class TrainingCLI(LightningCLI):
         trainer: pl.Trainer = super().instantiate_trainer(**options)
         trainer.strategy.checkpoint_io = DurableCheckpointIO()
         trainer.loggers = with_table(trainer.loggers)
+        cluster = trainer._accelerator_connector.cluster_environment
+        if isinstance(cluster, SLURMEnvironment):
+            cluster.auto_requeue = False  # LastCheckpoint does it, between two steps
         if isinstance(trainer.strategy, DDPStrategy) and trainer.strategy._timeout == default_pg_timeout:
             trainer.strategy._timeout = PROCESS_TIMEOUT
         return trainer
@@ -288,7 +298,7 @@ def run(argv: list[str]) -> int:
         with notes_on_stderr():
             fit_or_measure()
     except RuntimeError as error:
-        advice = explain_lack_of_memory(error)
+        advice = explain_lack_of_memory(error) or explain_lost_worker(error)
         if advice is None:
             raise
         raise advice from error

@@ -27,7 +27,8 @@ logger = logging.getLogger("speechrnn")
 LAST, PREVIOUS, NEXT = "last.ckpt", "previous.ckpt", "next.ckpt"
 GRACE_S = 45.0
 REQUEUING = getattr(signal, "SIGUSR1", signal.SIGTERM)  # what SLURM is asked for with --signal=USR1@120
-STOPPING = {signal.SIGINT, signal.SIGTERM, REQUEUING}
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # the terminal, or the connection to it, is gone
+STOPPING = {signal.SIGINT, signal.SIGTERM, REQUEUING, HANGUP}
 SIGNAL_STATUS = 128  # added to a signal's number it is the exit status, as shells count
 
 
@@ -98,9 +99,9 @@ def find_last(folder: Path) -> Path:
 class LastCheckpoint(Checkpoint):
     """Save ``last.ckpt`` after every epoch, within long ones, and when training is told to stop or fails.
 
-    Only states between two steps are saved, from which training goes on bit by bit. On SIGINT (Ctrl-C), SIGTERM
-    or SIGUSR1 the step is finished first; all processes agree on it, so none waits for another. SIGUSR1 also
-    has SLURM start the job again.
+    Only states between two steps are saved, from which training goes on bit by bit. On SIGINT (Ctrl-C), SIGTERM,
+    SIGUSR1 or SIGHUP (unless ``nohup`` has it ignored) the step is finished first; all processes agree on it, so
+    none waits for another. SIGUSR1 also has SLURM start the job again.
 
     Lightning's own ``save_last`` follows the best checkpoint, and would go on from there; its handling of
     signals saves in the middle of whatever it meets. Callbacks of this kind run after all others, so what is
@@ -138,7 +139,8 @@ class LastCheckpoint(Checkpoint):
         self.step, self.saved_step = trainer.global_step, -1
         self.is_in_step = False
         if threading.current_thread() is threading.main_thread():
-            self.handlers = {number: signal.signal(number, self.note) for number in STOPPING}
+            heard = STOPPING if signal.getsignal(HANGUP) is not signal.SIG_IGN else STOPPING - {HANGUP}
+            self.handlers = {number: signal.signal(number, self.note) for number in heard}
 
     def on_train_batch_start(self, *_: Any, **__: Any) -> None:
         """Note that weights are about to change."""
@@ -200,7 +202,7 @@ class LastCheckpoint(Checkpoint):
 
         A full disk is said, and does not end what was learnt; the checkpoint before is still there.
         """
-        self.saved_s, self.saved_step = time.monotonic(), trainer.global_step
+        self.saved_s = time.monotonic()
         if getattr(trainer, "fast_dev_run", False):
             return
         folder = Path(checkpoint_folder(trainer.default_root_dir))
@@ -211,6 +213,7 @@ class LastCheckpoint(Checkpoint):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(folder / LAST, folder / PREVIOUS)
                 os.replace(folder / NEXT, folder / LAST)
+            self.saved_step = trainer.global_step  # no sooner: what stops a run may come in the middle of this
         except (CheckpointError, OSError) as error:
             logger.error("not saved, training goes on: %s", error)
 

@@ -20,6 +20,7 @@ from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
 from speechrnn.training.share import Share
+from speechrnn.training.weight_average import weight_average
 
 
 class ClassificationTask(pl.LightningModule):
@@ -80,8 +81,8 @@ class ClassificationTask(pl.LightningModule):
         self.results: list[UtteranceResult] = []
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """Have manifests and features seen to before the first step."""
-        return [Preflight()]
+        """Have manifests and features seen to before the first step, and weights averaged if that is wanted."""
+        return [Preflight(), *weight_average(self.optimization)]
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""

@@ -22,6 +22,7 @@ from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
 from speechrnn.training.share import Share
+from speechrnn.training.weight_average import weight_average
 
 NUM_SAMPLE_PAIRS = 2
 logger = logging.getLogger("speechrnn")
@@ -64,8 +65,8 @@ class CTCTask(pl.LightningModule):
         self.unusable: set[str] = set()
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """Have manifests and features seen to before the first step."""
-        return [Preflight()]
+        """Have manifests and features seen to before the first step, and weights averaged if that is wanted."""
+        return [Preflight(), *weight_average(self.optimization)]
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -19,8 +20,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from speechrnn.audio import Waveform, load_audio
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.nn.config import require
+from speechrnn.training.checkpointing import STOPPING
 from speechrnn.training.cuts import cut_text
-from speechrnn.training.progress import epoch_progress, read_progress
+from speechrnn.training.progress import NOTHING_DONE, batches_done, epoch_progress, read_progress
 from speechrnn.training.shard_plan import ShardBatch, ShardPlan
 from speechrnn.training.shard_reader import ShardFolder
 
@@ -90,6 +92,18 @@ class Utterances(Dataset[SpeechBatch]):
         )
 
 
+def stand_apart(worker: int) -> None:
+    """Have a worker go on where all processes of a job are told to stop: training needs it to finish its step.
+
+    Signals to a process group, as of Ctrl-C and of SLURM, do not reach it, and those that training has
+    handlers for it would answer as the training process does, from which it was forked. It ends with that process.
+    """
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    for number in STOPPING - {signal.SIGTERM}:  # torch ends workers by that one, and has seen to it
+        signal.signal(number, signal.SIG_IGN)
+
+
 def load_cut(cut: Cut, sample_rate: int) -> Waveform:
     """Load a cut's waveform at ``sample_rate``.
 
@@ -128,18 +142,17 @@ def cut_speaker(cut: Cut) -> str:
 class ShardUtterances(Utterances):
     """Utterances of shards: a batch is of one shard, which is kept for the batches to come."""
 
-    NUM_KEPT = 2  # at the end of an epoch, streams of unequal length take turns in one worker
-
-    def __init__(self, folder: ShardFolder, sample_rate: int) -> None:
+    def __init__(self, folder: ShardFolder, sample_rate: int, *, num_kept: int) -> None:
         super().__init__(sample_rate)
         self.folder = folder
+        self.num_kept = num_kept
         self.opened: dict[int, list[Cut]] = {}
 
     def __getitem__(self, batch: ShardBatch) -> SpeechBatch:
         """Load and pad one batch."""
         cuts = self.opened.pop(batch.shard, None) or self.folder.cuts(batch.shard)
         self.opened[batch.shard] = cuts  # the latest comes last
-        while len(self.opened) > self.NUM_KEPT:
+        while len(self.opened) > self.num_kept:
             del self.opened[next(iter(self.opened))]
         return super().__getitem__(CutSet.from_cuts(cuts[member] for member in batch.members))
 
@@ -280,7 +293,8 @@ class SpeechDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.kept: dict[str, dict[str, Waveform]] | None = {} if keep_audio else None
         self.seed = seed
-        self.resumed = {"epoch": -1, "num_done": 0}
+        self.resumed = dict(NOTHING_DONE)
+        self.num_streams = max(1, num_workers)
 
     def manifest(self, split: str) -> Path:
         """Say where a split's manifest is.
@@ -339,27 +353,54 @@ class SpeechDataModule(pl.LightningDataModule):
         shards = self.shards(split)
         if shards is None:
             return BatchPlan(self.cuts(split), num_buckets=self.num_buckets, **options)
-        return ShardPlan(shards, num_streams=max(1, self.num_workers), **options)
+        return ShardPlan(shards, num_streams=self.num_streams, **options)
+
+    def utterances(self, plan: Plan, split: str) -> Utterances:
+        """Make the dataset of a split's plan."""
+        if isinstance(plan, ShardPlan):
+            # One more than a worker's streams: at the end of an epoch, those of unequal length take turns.
+            num_kept = 1 - (-plan.num_streams // max(1, self.num_workers))
+            return ShardUtterances(plan.folder, self.sample_rate, num_kept=num_kept)
+        kept = None if self.kept is None else self.kept.setdefault(split, {})
+        return Utterances(self.sample_rate, kept)
 
     def loader(self, plan: Plan, split: str) -> DataLoader[SpeechBatch]:
         """Make the loader of a split's plan."""
-        rate = self.sample_rate
-        kept = None if self.kept is None else self.kept.setdefault(split, {})
         return DataLoader(
-            ShardUtterances(plan.folder, rate) if isinstance(plan, ShardPlan) else Utterances(rate, kept),
+            self.utterances(plan, split),
             sampler=plan,
             batch_size=None,
             num_workers=self.num_workers,
+            worker_init_fn=stand_apart,
             pin_memory=torch.cuda.is_available(),
         )
 
     def train_dataloader(self) -> DataLoader[SpeechBatch]:
-        """Make the loader of the trainer's current epoch, behind the batches done before a resume."""
+        """Make the loader of the trainer's current epoch, behind the batches done before a resume.
+
+        Raises:
+            ConfigError: If options have changed from which the batches that are done followed.
+        """
         epoch = self.trainer.current_epoch if self.trainer else 0
+        checkpoint = self.trainer.ckpt_path if self.trainer else None
+        num_done = batches_done(
+            self.resumed, epoch=epoch, follows_from=self.follows_from(), checkpoint=checkpoint
+        )
+        # The streams of an epoch stay as they are, however many workers share them now.
+        self.num_streams = self.resumed["num_streams"] if num_done else max(1, self.num_workers)
         plan = self.plan("train", epoch=epoch, shuffle=True)
-        if epoch == self.resumed["epoch"]:
-            plan.num_done = self.resumed["num_done"] % len(plan)
+        plan.num_done = num_done
         return self.loader(plan, "train")
+
+    def follows_from(self) -> dict[str, Any]:
+        """Name the options from which the batches of an epoch follow."""
+        return {
+            "data.train": self.manifests["train"],
+            "data.max_batch_s": self.max_batch_s,
+            "data.num_buckets": self.num_buckets,
+            "data.seed": self.seed,
+            "the number of processes": self.trainer.world_size if self.trainer else 1,
+        }
 
     def statistics_batches(self, num_batches: int) -> Iterator[SpeechBatch]:
         """Yield up to ``num_batches`` training batches, the same ones on every process."""
@@ -378,10 +419,13 @@ class SpeechDataModule(pl.LightningDataModule):
         """Make the loader of the set to transcribe."""
         return self.loader(self.plan("predict"), "predict")
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Tell how far the epoch has come, for the checkpoint."""
-        return dict(self.resumed) if self.trainer is None else epoch_progress(self.trainer)
+        if self.trainer is None:
+            return dict(self.resumed)
+        return epoch_progress(self.trainer, self.follows_from()) | {"num_streams": self.num_streams}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember how far the epoch had come, for the next training loader."""
         self.resumed = read_progress(state_dict)
+        self.resumed["num_streams"] = state_dict.get("num_streams", self.num_streams)

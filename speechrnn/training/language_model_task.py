@@ -18,6 +18,7 @@ from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.perplexity import Perplexity
 from speechrnn.training.share import Share
 from speechrnn.training.text_data import IGNORED, TextBatch, TextDataModule
+from speechrnn.training.weight_average import weight_average
 
 STATES_KEY = "train_states"  # the entry of a checkpoint that was saved within an epoch
 
@@ -59,6 +60,10 @@ class LanguageModelTask(pl.LightningModule):
         """Build the network."""
         self.config = LanguageModelConfig(vocabulary=vocabulary, network=self.network)
         self.model = RecurrentLanguageModel(self.config)
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Have weights averaged if that is wanted."""
+        return weight_average(self.optimization)
 
     def configure_model(self) -> None:
         """Build the network with the training text's vocabulary, unless only a checkpoint is to be measured.

@@ -1,4 +1,4 @@
-"""AdamW and its learning-rate schedule."""
+"""AdamW, its learning-rate schedule, and whether weights are averaged."""
 
 import math
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ class OptimizationConfig:
     """Share of all steps in which the rate rises from near zero."""
     final_share: float = 1e-3
     """Learning rate at the end as a share of ``lr``."""
+    ema_decay: float | None = None
+    """Validate, save and export an average of the weights, of which each step keeps this share, in (0, 1), such as
+    0.999; none by default. Steps early on keep less (see ``WeightAverage``)."""
 
     def __post_init__(self) -> None:
         """Check every range.
@@ -41,6 +44,12 @@ class OptimizationConfig:
         )
         require(0 <= self.warmup_share < 1, "optimization.warmup_share", self.warmup_share, "in [0, 1)")
         require(0 <= self.final_share <= 1, "optimization.final_share", self.final_share, "in [0, 1]")
+        require(
+            self.ema_decay is None or 0 < self.ema_decay < 1,
+            "optimization.ema_decay",
+            self.ema_decay,
+            "in (0, 1)",
+        )
 
 
 def make_optimizer(model: nn.Module, config: OptimizationConfig, total_steps: float) -> dict[str, Any]:

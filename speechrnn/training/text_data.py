@@ -18,7 +18,7 @@ from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.lm.sentences import is_manifest, read_lines, read_transcripts
 from speechrnn.nn.config import require
 from speechrnn.text import UNKNOWN, SentenceCoder, Vocabulary
-from speechrnn.training.progress import epoch_progress, read_progress
+from speechrnn.training.progress import NOTHING_DONE, batches_done, epoch_progress, read_progress
 
 Tokens = NDArray[np.int64]
 IGNORED = -100  # target of padding, as torch's losses have it
@@ -222,7 +222,7 @@ class TextDataModule(pl.LightningDataModule):
         self.shuffle, self.seed = shuffle, seed
         self.coder: SentenceCoder | None = None
         self.encoded: dict[str, list[Tokens]] = {}
-        self.resumed = {"epoch": -1, "num_done": 0}
+        self.resumed = dict(NOTHING_DONE)
 
     def texts(self, split: str) -> Iterator[str]:
         """Read a split's texts.
@@ -298,11 +298,22 @@ class TextDataModule(pl.LightningDataModule):
         return DataLoader(columns, sampler=RemainingSteps(len(columns), num_done), batch_size=None)
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
-        """Make the loader of the trainer's current epoch, behind the batches done before a resume."""
+        """Make the loader of the trainer's current epoch, behind the batches done before a resume.
+
+        Raises:
+            ConfigError: If options have changed from which the batches that are done followed.
+        """
         epoch = self.trainer.current_epoch if self.trainer else 0
-        columns = self.columns("train", epoch=epoch)
-        is_resumed = epoch == self.resumed["epoch"]
-        return self.loader(columns, self.resumed["num_done"] % len(columns) if is_resumed else 0)
+        checkpoint = self.trainer.ckpt_path if self.trainer else None
+        num_done = batches_done(
+            self.resumed, epoch=epoch, follows_from=self.follows_from(), checkpoint=checkpoint
+        )
+        return self.loader(self.columns("train", epoch=epoch), num_done)
+
+    def follows_from(self) -> dict[str, Any]:
+        """Name the options from which the batches of an epoch follow; processes share columns, not batches."""
+        options = ("batch_size", "bptt_steps", "shuffle", "seed")
+        return {"data.train": self.files["train"]} | {f"data.{name}": getattr(self, name) for name in options}
 
     def val_dataloader(self) -> DataLoader[TextBatch]:
         """Make the loader of the dev text."""
@@ -312,9 +323,11 @@ class TextDataModule(pl.LightningDataModule):
         """Make the loader of the test text."""
         return self.loader(self.columns("test"))
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Tell how far the epoch has come, for the checkpoint."""
-        return dict(self.resumed) if self.trainer is None else epoch_progress(self.trainer)
+        if self.trainer is None:
+            return dict(self.resumed)
+        return epoch_progress(self.trainer, self.follows_from())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember how far the epoch had come, for the next training loader."""

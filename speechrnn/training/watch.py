@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 
 from speechrnn.errors import TrainingError
 from speechrnn.training.data import SpeechBatch
-from speechrnn.training.progress import epoch_progress
+from speechrnn.training.progress import num_processed
 
 logger = logging.getLogger("speechrnn")
 GIB = 2**30
@@ -34,7 +34,7 @@ class UnreadableAudio(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count anew; an epoch that goes on after a resume has heard something before."""
-        self.num_readable = epoch_progress(trainer)["num_done"]
+        self.num_readable = num_processed(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -132,6 +132,16 @@ def explain_lack_of_memory(error: RuntimeError) -> TrainingError | None:
     return TrainingError(
         "memory ran out; lower --data.max_batch_s, the seconds of audio in a batch, and raise "
         "--trainer.accumulate_grad_batches by as much"
+    )
+
+
+def explain_lost_worker(error: RuntimeError) -> TrainingError | None:
+    """Say what to do about an error of torch, if it is a worker that was killed."""
+    if not str(error).startswith("DataLoader worker"):
+        return None
+    return TrainingError(
+        f"a process that loads audio was lost: {str(error).splitlines()[0].strip()} If the system ran out of memory, "
+        "lower --data.num_workers; to go on: --ckpt_path last"
     )
 
 
