@@ -231,23 +231,23 @@ def test_the_death_of_a_process_that_loads_audio_is_said_and_leaves_a_checkpoint
         enable_checkpointing=True,
         plugins=[DurableCheckpointIO()],
     )
-    with pytest.raises(RuntimeError, match="DataLoader worker .* killed by signal: Killed") as caught:
+    with pytest.raises(RuntimeError, match="DataLoader worker .* (killed|exited unexpectedly)") as caught:
         trainer.fit(make_task(), datamodule=make_data(corpus, num_workers=2))
     assert time.monotonic() - kill.killed_s < 60
     assert "stopped by RuntimeError; to go on: --ckpt_path last" in caplog.text
     assert find_last(tmp_path / "checkpoints").name == "last.ckpt"
     advice = str(explain_lost_worker(caught.value))
-    assert "Killed" in advice
+    assert advice.startswith("a process that loads audio was lost: DataLoader worker")
     assert "lower --data.num_workers; to go on: --ckpt_path last" in advice
     assert explain_lost_worker(RuntimeError("shapes differ")) is None
 
 
 def test_workers_live_through_what_tells_a_job_to_stop(corpus: Path) -> None:
     # The signals of a process group, which are not its own, and of all processes of a SLURM job.
-    data = make_data(corpus, num_workers=1)
+    data, others = make_data(corpus, num_workers=1), set(multiprocessing.active_children())
     batches = iter(data.loader(data.plan("train"), "train"))
     found = [next(batches)]
-    [worker] = multiprocessing.active_children()
+    [worker] = set(multiprocessing.active_children()) - others
     assert os.getpgid(worker.pid or 0) == worker.pid
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         os.kill(worker.pid or 0, number)

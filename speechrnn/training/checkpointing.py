@@ -213,7 +213,9 @@ class LastCheckpoint(Checkpoint):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(folder / LAST, folder / PREVIOUS)
                 os.replace(folder / NEXT, folder / LAST)
-            self.saved_step = trainer.global_step  # no sooner: what stops a run may come in the middle of this
+            self.saved_step = (
+                trainer.global_step
+            )  # no sooner: what stops a run may come in the middle of this
         except (CheckpointError, OSError) as error:
             logger.error("not saved, training goes on: %s", error)
 
