@@ -1,5 +1,6 @@
 """Two processes over gloo: they learn from the joint batch, see each utterance once, and never wait for each other."""
 
+import csv
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from corpora import make_data, make_task, write_corpus
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from train_together import whole_plan
 from trainers import make_trainer
 
@@ -124,6 +126,26 @@ def test_a_loss_that_is_no_number_on_one_process_is_skipped_by_both(ranks: list[
     runs = [rank["nan"] for rank in ranks]
     assert runs[0]["weights"] == runs[1]["weights"]
     assert [run["skipped"] for run in runs] == [1, 1]
+
+
+def test_only_the_first_process_writes_and_nothing_comes_twice(ranks: list[dict[str, Any]]) -> None:
+    runs = [rank["logged"] for rank in ranks]
+    assert runs[0]["folder"] == runs[1]["folder"]
+    folder = Path(runs[0]["folder"])
+    events = [path.name for path in folder.glob("events.*")]  # of training, validation and test, in turn
+    assert len({name.split(".")[-2] for name in events}) == 1  # the number of the process
+    named = {"metrics.csv", "run.json", "learning_curves.svg", "hparams.yaml"}
+    assert {path.name for path in folder.iterdir()} == named.union(events)
+    assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
+    assert {path.name for path in folder.parent.parent.iterdir()} == {"lightning_logs", "checkpoints"}
+    rows = list(csv.DictReader((folder / "metrics.csv").open(encoding="utf-8")))
+    steps = [int(row["step"]) for row in rows if row["train/loss"]]
+    assert steps == list(range(runs[0]["steps"]))
+    board = EventAccumulator(str(folder)).Reload()
+    assert [event.step for event in board.Scalars("train/loss")] == steps
+    assert len({event.step for event in board.Scalars("val/wer")}) == len(board.Scalars("val/wer"))
+    assert len(board.Images("train/augmented_0")) == 2  # one an epoch
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["devices"].startswith("2 × cpu")
 
 
 def test_a_process_that_is_lost_ends_the_other_in_less_than_a_minute(ranks: list[dict[str, Any]]) -> None:

@@ -18,10 +18,14 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed
 from corpora import make_data, make_task
+from pytorch_lightning.loggers import TensorBoardLogger
 from trainers import make_trainer
 
+from speechrnn.cli.train import with_table
 from speechrnn.errors import SpeechRNNError
+from speechrnn.training.callbacks import DataWait
 from speechrnn.training.checkpointing import DurableCheckpointIO, LastCheckpoint
+from speechrnn.training.run_folder import AugmentedExamples, LearningCurves, RunRecord
 from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
 from speechrnn.training.watch import UnreadableAudio
 
@@ -114,7 +118,8 @@ class Leave(pl.Callback):
 
 def train(corpus: Path, root: Path, *, more: list[Any] | None = None, **options: Any) -> dict[str, Any]:
     """Train, validate and test with two processes."""
-    task, seen, guard = make_task(encoder={"norm": "batch"}), Seen(), CountSkipped()
+    task = make_task(encoder={"norm": "batch"}, optimization={"ema_decay": 0.5})
+    seen, guard = Seen(), CountSkipped()
     trainer = make_trainer(
         root,
         devices=WORLD_SIZE,
@@ -131,6 +136,7 @@ def train(corpus: Path, root: Path, *, more: list[Any] | None = None, **options:
     steps = trainer.fit_loop.epoch_loop.batch_progress.total.completed
     checksum = float(sum(value.double().abs().sum() for value in task.model.state_dict().values()))
     return {
+        "folder": trainer.log_dir,
         "utterances": seen.utterances,
         "readable": seen.num_readable,
         "skipped": guard.num_skipped,
@@ -172,6 +178,14 @@ def check(corpus: Path, root: Path) -> dict[str, Any]:
         "one_bad_rank": train(corpus / "one_bad_rank", root / "one_bad_rank"),
         "nan": train(corpus / "texts", root / "nan", more=[Poison()]),
         "one": refusal(corpus / "one", root / "one"),
+        "logged": train(
+            corpus / "texts",
+            root / "logged",
+            more=[RunRecord(), LearningCurves(), AugmentedExamples(), DataWait()],
+            logger=with_table([TensorBoardLogger(root / "logged")]),
+            log_every_n_steps=1,
+            max_epochs=2,
+        ),
     }
 
 

@@ -284,12 +284,14 @@ def run(argv: list[str]) -> int:
     Raises:
         KeyboardInterrupt: If the user stopped it; a checkpoint was left then.
     """
-    # About Lightning's use of a torch function, and advice that small data does not need.
+    # About Lightning's use of a torch function, and advice that small data does not need. What is not added up over
+    # processes is the same on each, or an estimate of which the first's will do.
     for message in (
         ".*LeafSpec.*",
         ".*does not have many workers.*",
         "The `srun` command is available",
         "Experiment logs directory .* exists",
+        "It is recommended to use .*sync_dist=True",
     ):
         warnings.filterwarnings("ignore", message=message)
     # LightningCLI reads the command line itself, also in the processes that it launches.

@@ -37,7 +37,7 @@ class DataWait(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the share."""
         total_s = self.waited_s + self.worked_s
-        pl_module.log("train/data_wait_share", self.waited_s / total_s if total_s else 0.0)
+        pl_module.log("train/data_wait_share", self.waited_s / total_s if total_s else 0.0, sync_dist=True)
 
 
 class AugmentationShares(Callback):
