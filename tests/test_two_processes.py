@@ -134,7 +134,7 @@ def test_only_the_first_process_writes_and_nothing_comes_twice(ranks: list[dict[
     folder = Path(runs[0]["folder"])
     events = [path.name for path in folder.glob("events.*")]  # of training, validation and test, in turn
     assert len({name.split(".")[-2] for name in events}) == 1  # the number of the process
-    named = {"metrics.csv", "run.json", "learning_curves.svg", "hparams.yaml"}
+    named = {"metrics.csv", "run.json", "learning_curves.svg", "hparams.yaml", "test_results.jsonl"}
     assert {path.name for path in folder.iterdir()} == named.union(events)
     assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
     assert {path.name for path in folder.parent.parent.iterdir()} == {"lightning_logs", "checkpoints"}
