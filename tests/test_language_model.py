@@ -397,7 +397,7 @@ def test_batches_of_a_text_that_would_be_others_are_not_taken_for_those_that_are
     texts: Path, tmp_path: Path
 ) -> None:
     fit(texts, tmp_path, callbacks=[Stop(2, tmp_path / "k.ckpt")])
-    trainer, data = make_trainer(tmp_path), make_text_data(texts, bptt_steps=4)
+    trainer, data = make_trainer(tmp_path), make_text_data(texts, bptt_steps=3)
     with pytest.raises(ConfigError, match=r"k.ckpt: 2 batches of epoch 0 are done, .* data.bptt_steps"):
         trainer.fit(
             make_language_task(cell="lstm"),

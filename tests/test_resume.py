@@ -11,14 +11,29 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import write_corpus
+from corpora import make_data, make_task, write_corpus
+from pytorch_lightning.loggers import TensorBoardLogger
+from trainers import make_trainer
 
+from speechrnn.cli.train import with_table
 from speechrnn.errors import CheckpointError, ConfigError
 from speechrnn.training import checkpointing
-from speechrnn.training.checkpointing import DurableCheckpointIO, LastCheckpoint, find_last, is_whole
+from speechrnn.training.checkpointing import (
+    STOPPING,
+    DurableCheckpointIO,
+    LastCheckpoint,
+    find_last,
+    is_whole,
+)
 from speechrnn.training.weight_average import TRAINED
 
 TESTS = Path(__file__).parent
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*number of training batches.*"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore:Trying to infer the .batch_size.*"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +120,23 @@ def test_runs_that_are_cut_anywhere_end_as_if_they_had_not_been(corpus: Path, tm
         like = f"whole{options.get('accumulate', 1)}-{options.get('ema_decay')}"
         expected = end_of(tmp_path / like)
         assert_identical(end_of(tmp_path / name), expected, name)
+
+
+def test_signals_belong_to_whom_they_did_before_training(corpus: Path, tmp_path: Path) -> None:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    trainer = make_trainer(tmp_path, max_epochs=1, callbacks=[LastCheckpoint()], enable_checkpointing=True)
+    trainer.fit(make_task(), datamodule=make_data(corpus))
+    assert {number: signal.getsignal(number) for number in STOPPING} == before
+
+
+def test_the_folder_of_a_slurm_job_is_not_written_over_when_it_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    for start in range(2):
+        [board, table] = with_table([TensorBoardLogger(tmp_path, version=7)])  # as Lightning makes it
+        assert board.log_dir == table.log_dir == str(tmp_path / f"lightning_logs/version_{start}")
+        Path(str(board.log_dir)).mkdir(parents=True)
 
 
 def write_checkpoint(path: Path, number: int) -> None:

@@ -192,10 +192,15 @@ class TrainingCLI(LightningCLI):
 
 
 def with_table(loggers: list[Logger]) -> list[Logger]:
-    """Let TensorBoard, where it is the only logger, have ``metrics.csv`` beside it."""
+    """Let TensorBoard, where it is the only logger, have ``metrics.csv`` beside it, in a folder of this start's own.
+
+    Lightning names the folder after SLURM's job, which has the same number when it is started again.
+    """
     if len(loggers) != 1 or not isinstance(loggers[0], TensorBoardLogger):
         return loggers
     board = loggers[0]
+    if board.version == SLURMEnvironment.job_id():
+        board = TensorBoardLogger(board.save_dir, name=str(board.name))
     return [board, CSVLogger(board.save_dir, name=str(board.name), version=board.version)]
 
 

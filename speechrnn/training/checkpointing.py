@@ -186,8 +186,8 @@ class LastCheckpoint(Checkpoint):
             self.write(trainer)  # without waiting for other processes, which may be gone
         logger.warning("stopped by %s; to go on: --ckpt_path last", describe(exception))
 
-    def teardown(self, *_: Any, **__: Any) -> None:
-        """Leave signals to whom they belonged."""
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave signals to whom they belonged: to Lightning, which then does so, too."""
         self.stop_listening()
 
     # ---- Saving ---------------------------------------------------------------------------------
@@ -252,6 +252,8 @@ class LastCheckpoint(Checkpoint):
         """Save, have SLURM start the job again if that was asked for, and leave."""
         self.save(trainer)
         self.stop_listening()
+        # Lightning's handler would talk to processes that are leaving; SLURM asks all again when it requeues.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if number == REQUEUING and trainer.is_global_zero:
             requeue()
         raise_for(number)
