@@ -6,6 +6,7 @@ background that may change over half a minute; a steady sound, however loud, is 
 
 import itertools
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -99,14 +100,14 @@ def measure_levels(blocks: Iterable[NDArray[np.float32]], *, sample_rate: int) -
     """
     hop = max(1, round(FRAME_S * sample_rate))
     bands = make_bands(2 * hop, sample_rate)
-    levels = [np.zeros((0, bands.shape[1]), dtype=np.float32)]
+    levels = array("f")  # grows in its place: hours of pieces would be held twice when they are joined
     rest = np.zeros(0, dtype=np.float32)
     for block in blocks:
         rest = np.concatenate([rest, block])
         while (num_frames := min(len(rest) // hop - 1, MOST_FRAMES)) > 0:
-            levels.append(measure_frames(rest[: (num_frames + 1) * hop], bands))
+            levels.frombytes(measure_frames(rest[: (num_frames + 1) * hop], bands).tobytes())
             rest = rest[num_frames * hop :]
-    return np.concatenate(levels)
+    return np.asarray(levels, dtype=np.float32).reshape(-1, bands.shape[1])
 
 
 def make_bands(size: int, sample_rate: int) -> NDArray[np.float32]:
