@@ -2,7 +2,7 @@
 
 import collections
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 
@@ -33,6 +33,7 @@ class Recording:
     duration_s: float
     speech: tuple[Interval, ...] = ()
     answers: list[Transcription | SpeechRNNError] = field(default_factory=list)
+    """Of the first stretches, with times and frames of the whole recording."""
 
     @property
     def is_whole(self) -> bool:
@@ -82,12 +83,14 @@ def transcribe_speech(
             yield from cut(audio.blocks(), recording.speech, sample_rate=rate)
 
     for answer in transcriber.transcribe_each(parts(), rate):
-        yield from finished(recordings, transcriber)
+        yield from finished(recordings)
         first = recordings[0]
         assert isinstance(first, Recording)  # an error is always finished
-        first.answers.append(answer)
-        on_heard(first.speech[len(first.answers) - 1].end_s, first.duration_s)
-    yield from finished(recordings, transcriber)
+        stretch = first.speech[len(first.answers)]
+        # Now rather than when all are there: hours of words and tokens would be held twice.
+        first.answers.append(place(answer, stretch.start_s, transcriber.info.clock))
+        on_heard(stretch.end_s, first.duration_s)
+    yield from finished(recordings)
 
 
 def open_anew(source: LazySource, *, sample_rate: int, channel: Channel) -> LongAudio:
@@ -131,37 +134,22 @@ def cut(blocks: Iterable[Waveform], stretches: Iterable[Interval], *, sample_rat
         yield held[max(0, start - first) : end - first]
 
 
-def finished(
-    recordings: "collections.deque[Recording | SpeechRNNError]", transcriber: Transcriber
-) -> Iterator[SpokenParts | SpeechRNNError]:
-    """Take away those recordings at the front of which nothing is missing."""
-    while recordings:
-        first = recordings[0]
-        if isinstance(first, Recording) and not first.is_whole:
-            return
-        recordings.popleft()
-        yield first if isinstance(first, SpeechRNNError) else merge(first, transcriber.info.clock)
-
-
-def merge(recording: Recording, clock: FrameClock) -> SpokenParts | SpeechRNNError:
-    """Put the answers for a recording's stretches together; the first error is its error."""
-    heard: list[tuple[Interval, Transcription]] = []
-    for interval, answer in zip(recording.speech, recording.answers, strict=True):
-        if isinstance(answer, SpeechRNNError):
-            return type(answer)(f"{recording.name}: at {interval.start_s:.1f} s: {answer}")
-        if answer.text:
-            heard.append((interval, answer))
-    words = tuple(shift(word, interval.start_s) for interval, answer in heard for word in answer.words)
-    confidences = [word.confidence for word in words] or [answer.confidence for _, answer in heard]
-    transcription = Transcription(
-        text=" ".join(answer.text for _, answer in heard),
-        confidence=math.fsum(confidences) / len(confidences) if confidences else 1.0,
-        duration_s=recording.duration_s,
-        source=recording.name,
-        hypothesis=join(recording, clock),
-        words=words,
+def place(
+    answer: Transcription | SpeechRNNError, start_s: float, clock: FrameClock
+) -> Transcription | SpeechRNNError:
+    """Move what was heard in a stretch to where the stretch is in its recording; an error stays as it is."""
+    if isinstance(answer, SpeechRNNError):
+        return answer
+    first, heard = round(start_s / clock.frame_s), answer.hypothesis
+    return replace(
+        answer,
+        words=tuple(shift(word, start_s) for word in answer.words),
+        hypothesis=replace(
+            heard,
+            frames=tuple(first + frame for frame in heard.frames),
+            ends=tuple(first + end for end in heard.ends),
+        ),
     )
-    return SpokenParts(transcription=transcription, speech=recording.speech)
 
 
 def shift(word: SpokenWord, seconds: float) -> SpokenWord:
@@ -169,23 +157,51 @@ def shift(word: SpokenWord, seconds: float) -> SpokenWord:
     return replace(word, start_s=word.start_s + seconds, end_s=word.end_s + seconds)
 
 
-def join(recording: Recording, clock: FrameClock) -> Hypothesis:
-    """Put hypotheses one behind the other, each frame where it is in the whole recording."""
-    answers = [answer for answer in recording.answers if isinstance(answer, Transcription)]
-    if answers and all(answer.hypothesis == NOTHING for answer in answers):
+def finished(
+    recordings: "collections.deque[Recording | SpeechRNNError]",
+) -> Iterator[SpokenParts | SpeechRNNError]:
+    """Take away those recordings at the front of which nothing is missing."""
+    while recordings:
+        first = recordings[0]
+        if isinstance(first, Recording) and not first.is_whole:
+            return
+        recordings.popleft()
+        yield first if isinstance(first, SpeechRNNError) else merge(first)
+
+
+def merge(recording: Recording) -> SpokenParts | SpeechRNNError:
+    """Put the answers for a recording's stretches together; the first error is its error."""
+    answers: list[Transcription] = []
+    for interval, answer in zip(recording.speech, recording.answers, strict=True):
+        if isinstance(answer, SpeechRNNError):
+            return type(answer)(f"{recording.name}: at {interval.start_s:.1f} s: {answer}")
+        answers.append(answer)
+    heard = [answer for answer in answers if answer.text]
+    words = tuple(word for answer in heard for word in answer.words)
+    confidences = [word.confidence for word in words] or [answer.confidence for answer in heard]
+    transcription = Transcription(
+        text=" ".join(answer.text for answer in heard),
+        confidence=math.fsum(confidences) / len(confidences) if confidences else 1.0,
+        duration_s=recording.duration_s,
+        source=recording.name,
+        hypothesis=join([answer.hypothesis for answer in answers]),
+        words=words,
+    )
+    return SpokenParts(transcription=transcription, speech=recording.speech)
+
+
+def join(hypotheses: Sequence[Hypothesis]) -> Hypothesis:
+    """Put hypotheses one behind the other; where all are ``NOTHING``, it is."""
+    parts = [part for part in hypotheses if part != NOTHING]
+    if hypotheses and not parts:
         return NOTHING
-    parts = [
-        (round(interval.start_s / clock.frame_s), answer.hypothesis)
-        for interval, answer in zip(recording.speech, answers, strict=True)
-        if answer.hypothesis != NOTHING
-    ]
-    peaks = tuple(peak for _, part in parts for peak in part.peaks)
+    peaks = tuple(peak for part in parts for peak in part.peaks)
     return Hypothesis(
-        text=" ".join(part.text for _, part in parts if part.text),
-        tokens=tuple(token for _, part in parts for token in part.tokens),
-        frames=tuple(first + frame for first, part in parts for frame in part.frames),
-        log_prob=math.fsum(part.log_prob for _, part in parts),
+        text=" ".join(part.text for part in parts if part.text),
+        tokens=tuple(token for part in parts for token in part.tokens),
+        frames=tuple(frame for part in parts for frame in part.frames),
+        log_prob=math.fsum(part.log_prob for part in parts),
         confidence=math.fsum(peaks) / len(peaks) if peaks else 1.0,
-        ends=tuple(first + end for first, part in parts for end in part.ends),
+        ends=tuple(end for part in parts for end in part.ends),
         peaks=peaks,
     )
