@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from releases import write_releases
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -25,6 +26,7 @@ NOT_RUN = {
     ("stream.md", "needs a microphone"),
     ("serve.md", "opens a browser and stays until it is stopped"),
     ("cluster.md", "needs several GPUs"),
+    ("recipes.md", "needs speech synthesisers, and minutes"),
 }
 
 
@@ -69,6 +71,8 @@ def test_every_block_is_of_a_kind_that_runs() -> None:
 def test_the_blocks_of_a_page_run_in_their_order(page: Path, tmp_path: Path) -> None:
     for folder in ("data", "recipes"):
         (tmp_path / folder).symlink_to(ROOT / folder)
+    if "releases/" in page.read_text(encoding="utf-8"):
+        write_releases(tmp_path / "releases")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

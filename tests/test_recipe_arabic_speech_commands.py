@@ -2,32 +2,20 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile as sf
 from recipe_modules import arabic_speech_commands as arabic
+from releases import write_arabic_speech_commands
 
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import read_manifest
 from speechrnn.training import download
 from speechrnn.training.download import DownloadError
 
-SPEAKERS = {"train": 1, "val": 2, "test": 3}
-
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    """Write a small release of the official form: two words, each once by a speaker of each split."""
-    root = tmp_path / arabic.RELEASE
-    for split, speaker in SPEAKERS.items():
-        lines = ["file,class"]
-        for word in ("zoom in", "yes"):
-            path = f"dataset/{word}/{speaker:08}_NO_01.wav"
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            sf.write(root / path, np.full(16000, speaker * 100, np.int16), 16000, subtype="PCM_16")
-            lines.append(f"{path},{word}")
-        (root / f"{split}.csv").write_text("\n".join(lines) + "\n")
-    return root
+    return write_arabic_speech_commands(tmp_path / arabic.RELEASE)
 
 
 def test_the_official_lists_are_the_splits(

@@ -5,34 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import soundfile as sf
-from recipe_modules import ROOT, librispeech
+from recipe_modules import librispeech
+from releases import write_librispeech
 
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import read_manifest
 from speechrnn.training.download import DownloadError
-from speechrnn.training.fingerprint import read_samples
-
-CLIP = ROOT / "data" / "samples" / "an4_mjwl_an392.wav"
-# Speaker, chapter, number, text: real speech that plays the part of LibriSpeech's.
-LINES = [
-    ("19", "198", 0, "NORTHANGER ABBEY"),
-    ("19", "198", 1, "THAT'S ALL"),
-    ("1970", "10594", 0, "A WOMAN OF THE DEV SET"),
-    ("3242", "8112", 0, "A MAN OF THE TEST SET"),
-]
-
-
-def write_part(root: Path, part: str, suffix: str = ".flac") -> Path:
-    samples, rate = read_samples(CLIP)
-    for speaker, chapter, number, text in LINES:
-        folder = root / part / speaker / chapter
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{speaker}-{chapter}-{number:04}"
-        sf.write(folder / f"{name}{suffix}", samples, rate)
-        with open(folder / f"{speaker}-{chapter}.trans.txt", "a", encoding="utf-8") as file:
-            file.write(f"{name} {text}\n")
-    return root
 
 
 def ids(out: Path) -> dict[str, list[str]]:
@@ -41,7 +19,7 @@ def ids(out: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("suffix", [".flac", ".wav", ".ogg"])
 def test_the_five_hours_are_split_by_speaker(tmp_path: Path, suffix: str) -> None:
-    root = write_part(tmp_path / "release", "train-clean-5", suffix)
+    root = write_librispeech(tmp_path / "release", "train-clean-5", suffix)
     librispeech.prepare_librispeech(root, tmp_path / "out")
     assert ids(tmp_path / "out") == {
         "train": ["19-198-0000", "19-198-0001"],
@@ -58,7 +36,7 @@ def test_held_out_speakers_are_in_one_split_each() -> None:
 
 def test_official_parts_are_taken_as_they_are(tmp_path: Path) -> None:
     for part in ("train-clean-100", "dev-clean", "test-clean"):
-        write_part(tmp_path / "LibriSpeech", part)
+        write_librispeech(tmp_path / "LibriSpeech", part)
     status = librispeech.main(
         [
             "--source",
@@ -96,14 +74,14 @@ def test_a_part_without_transcripts_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_recordings_are_named(tmp_path: Path) -> None:
-    root = write_part(tmp_path, "train-clean-5")
+    root = write_librispeech(tmp_path, "train-clean-5")
     (root / "train-clean-5" / "19" / "198" / "19-198-0001.flac").unlink()
     with pytest.raises(ManifestError, match=r"1 utterances have no recording .*: 19-198-0001"):
         librispeech.prepare_librispeech(root, tmp_path / "out")
 
 
 def test_a_line_without_text_is_named(tmp_path: Path) -> None:
-    root = write_part(tmp_path, "train-clean-5")
+    root = write_librispeech(tmp_path, "train-clean-5")
     path = root / "train-clean-5" / "19" / "198" / "19-198.trans.txt"
     path.write_text("19-198-0000 NORTHANGER\n19-198-0001\n", encoding="utf-8")
     with pytest.raises(ManifestError, match=r"19-198.trans.txt:2: must be 'UTTERANCE TEXT'"):
@@ -113,7 +91,7 @@ def test_a_line_without_text_is_named(tmp_path: Path) -> None:
 def test_a_part_is_downloaded_once_and_appears_only_when_it_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release = write_part(tmp_path / "LibriSpeech", "train-clean-5")
+    release = write_librispeech(tmp_path / "LibriSpeech", "train-clean-5")
     asked: list[Any] = []
 
     def copy(urls: list[str], archive: Path, **digests: Any) -> None:

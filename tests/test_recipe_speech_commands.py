@@ -4,10 +4,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
 from recipe_modules import speech_commands
+from releases import COMMAND_WORDS, name_command, write_noise, write_speech_commands
 
 from speechrnn.cli.main import main
 from speechrnn.errors import AudioError, ManifestError
@@ -15,35 +14,10 @@ from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.training import download
 from speechrnn.training.download import DownloadError
 
-WORDS = (*speech_commands.COMMANDS, "bed", "marvin")
-TAKES = range(5)  # 3 to train on, one each for dev and test
-
-
-def write_clip(path: Path, seconds: float = 1.0) -> None:
-    """Write a clip in the release's form: 16 kHz, 16 bit, mono WAV."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(0).normal(size=int(16000 * seconds))
-    sf.write(path, (1000 * noise).astype(np.int16), 16000, subtype="PCM_16")
-
-
-def name(word: str, speaker: int) -> str:
-    return f"{word}/{speaker:08x}_nohash_0.wav"
-
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a small release of the official form: 12 words by 5 speakers, lists, background."""
-    root = tmp_path_factory.mktemp("release")
-    for word in WORDS:
-        for speaker in TAKES:
-            write_clip(root / name(word, speaker))
-    for noise in ("running_tap", "pink_noise"):
-        write_clip(root / "_background_noise_" / f"{noise}.wav", seconds=40)
-    (root / "_background_noise_" / "README.md").write_text("About the noise\n")
-    (root / "validation_list.txt").write_text("".join(f"{name(word, 3)}\n" for word in WORDS))
-    (root / "testing_list.txt").write_text("".join(f"{name(word, 4)}\n" for word in WORDS))
-    (root / "LICENSE").write_text("CC BY 4.0\n")
-    return root
+    return write_speech_commands(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture
@@ -100,7 +74,7 @@ def test_all_words_are_classes_of_their_own_when_asked_for(written: Path, tmp_pa
     speech_commands.prepare_speech_commands(written, tmp_path, num_classes=35)
     splits = splits_of(tmp_path)
     assert {split: len(us) for split, us in splits.items()} == {"train": 36, "dev": 12, "test": 12}
-    assert {u.text for u in splits["train"]} == set(WORDS)
+    assert {u.text for u in splits["train"]} == set(COMMAND_WORDS)
 
 
 def test_folders_without_lists_are_split_by_speaker(
@@ -108,9 +82,9 @@ def test_folders_without_lists_are_split_by_speaker(
 ) -> None:
     monkeypatch.setattr(speech_commands, "HELD_OUT", {"dev": 1, "test": 2})
     (release / "testing_list.txt").unlink()
-    write_clip(release / "_unknown_" / "cat_00000001_nohash_0.wav")
+    write_noise(release / "_unknown_" / "cat_00000001_nohash_0.wav")
     for number in range(10):
-        write_clip(release / "_silence_" / f"{number}.wav")
+        write_noise(release / "_silence_" / f"{number}.wav")
     speech_commands.prepare_speech_commands(release, tmp_path)
     splits = splits_of(tmp_path)
     spoken = [{u.speaker for u in us if u.speaker} for us in splits.values()]
@@ -125,7 +99,7 @@ def test_read_speech_without_commands_and_noise_add_to_the_training_set(
     written: Path, tmp_path: Path
 ) -> None:
     for clip, seconds in (("long", 5.0), ("go", 5.0), ("short", 0.5), ("hum", 3.0)):
-        write_clip(tmp_path / f"{clip}.wav", seconds)
+        write_noise(tmp_path / f"{clip}.wav", seconds)
     rows = (
         "audio,text,speaker",
         "long.wav,the sea was calm,ann",
@@ -153,7 +127,7 @@ def test_what_is_missing_is_named(release: Path, tmp_path: Path) -> None:
 
 
 def test_a_listed_clip_that_is_missing_is_named(release: Path, tmp_path: Path) -> None:
-    (release / name("bed", 4)).unlink()
+    (release / name_command("bed", 4)).unlink()
     with pytest.raises(
         ManifestError, match="1 clips of the official lists are missing: bed/00000004_nohash_0"
     ):
@@ -161,7 +135,7 @@ def test_a_listed_clip_that_is_missing_is_named(release: Path, tmp_path: Path) -
 
 
 def test_a_clip_without_a_speaker_is_named(release: Path, tmp_path: Path) -> None:
-    write_clip(release / "bed" / "mine.wav")
+    write_noise(release / "bed" / "mine.wav")
     with pytest.raises(ManifestError, match=r"mine\.wav: a clip's name must be like 0a7c2a8d_nohash_0\.wav"):
         speech_commands.prepare_speech_commands(release, tmp_path / "out")
 
@@ -179,7 +153,7 @@ def test_damaged_background_is_named(release: Path, tmp_path: Path) -> None:
 
 
 def test_speech_that_is_all_commands_is_named(written: Path, tmp_path: Path) -> None:
-    write_clip(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     (tmp_path / "speech.csv").write_text("audio,text\na.wav,go on\n")
     with pytest.raises(ManifestError, match="--speech holds no utterance without a command"):
         speech_commands.prepare_speech_commands(written, tmp_path / "out", speech=tmp_path / "speech.csv")
