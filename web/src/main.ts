@@ -213,6 +213,7 @@ function clear(): void {
   hits = [];
   hitList.replaceChildren();
   transcript.clear();
+  picture.clear();
   showFigures("Latency", "–", "Load", "–");
 }
 

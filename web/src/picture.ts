@@ -74,6 +74,12 @@ export class Picture {
     this.repaint(); // now that the loudest is known
   }
 
+  /** Show nothing. */
+  clear(): void {
+    this.isLive = false;
+    this.begin(this.rate, this.rate / 2, [], COLUMN_S, NUM_COLUMNS);
+  }
+
   private begin(rate: number, fMax: number, labels: readonly string[], columnS: number, width: number): void {
     this.spectrum = new Spectrum(rate, fMax);
     this.rate = rate;

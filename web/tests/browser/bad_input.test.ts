@@ -51,6 +51,19 @@ test.each([
   expect(complaints).toEqual([]);
 });
 
+test("a refused file leaves nothing of what was heard before", async () => {
+  const { page } = await visit(browser, served.url);
+  const drawn = (): Promise<string> => page.locator("canvas").evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+  const empty = await drawn();
+  await drop(page, sample("an4_mjwl_an392.wav"));
+  await textWhenDone(page);
+  await expect.poll(drawn).not.toBe(empty);
+  await drop(page, { name: "notes.txt", content: Buffer.from("no sound") });
+  await messageOf(page);
+  await expect.poll(drawn).toBe(empty);
+  expect(await page.locator("#text p").allTextContents()).toEqual(["What is heard appears here."]);
+});
+
 test.each([
   ["other.onnx", Buffer.concat([field(7, []), field(14, [field(1, []), field(2, [])])]), "other.onnx is an ONNX file, but not one that speechrnn wrote; make one with “speechrnn export”."],
   ["text.onnx", Buffer.from("no model at all"), "text.onnx is not a model file: it is no whole ONNX file."],
