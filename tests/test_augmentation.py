@@ -31,6 +31,7 @@ EVERYTHING = AugmentationConfig(
     rooms=1.0,
     gain_db=6.0,
     shift_s=0.1,
+    neighbours="never read in evaluation",
     time_masks=2,
     frequency_masks=2,
 )
@@ -169,8 +170,27 @@ def test_gain_stays_within_its_range_and_clips_what_is_too_loud() -> None:
 
 def test_a_shift_moves_a_clip_and_fills_with_silence() -> None:
     torch.manual_seed(0)
-    moved = shift(torch.arange(1.0, 6.0).repeat(100, 1), 1)
+    moved, inside = shift(torch.arange(1.0, 6.0).repeat(100, 1), 1)
     assert set(map(tuple, moved.tolist())) == {(2, 3, 4, 5, 0), (1, 2, 3, 4, 5), (0, 1, 2, 3, 4)}
+    assert torch.equal(inside, moved > 0)
+
+
+def test_neighbours_fill_what_a_shift_leaves_empty_and_nothing_else(tmp_path: Path) -> None:
+    sf.write(tmp_path / "speech.wav", [0.25] * 400, 8000)
+    (tmp_path / "speech.csv").write_text("audio,text\nspeech.wav,who cares\n", encoding="utf-8")
+    config = AugmentationConfig(shift_s=0.01, neighbours=str(tmp_path / "speech.csv"), neighbour_share=0.5)
+    torch.manual_seed(0)
+    augment = WaveformAugmentation(config, 8000).train()
+    augmented, _ = augment(torch.full((200, 100), 0.75), torch.full((200,), 100))
+    filled = ((augmented - 0.25).abs() < 1e-3).sum(1)
+    silent = (augmented == 0).sum(1)
+    assert ((augmented == 0.75).sum(1) + filled + silent == 100).all()
+    assert not (filled * silent).any()  # one or the other, for a whole clip
+    share = augment.take_shares()["neighbours"]
+    assert share == pytest.approx(0.5, abs=0.15)  # 200 draws: 4 sigma
+    # of those that are moved at all, by up to 80 samples either way
+    assert float((filled > 0).float().mean()) == pytest.approx(share * 160 / 161, abs=0.02)
+    assert int(filled.max()) <= 80
 
 
 def test_each_change_of_the_waveform_is_counted() -> None:
@@ -225,6 +245,8 @@ def test_frequency_masks_are_stripes_over_all_time() -> None:
         ({"room_rt60_s": (0.0, 1.0)}, "augmentation.room_rt60_s must be > 0"),
         ({"gain_db": -1.0}, "augmentation.gain_db must be >= 0, got -1.0"),
         ({"shift_s": -0.1}, "augmentation.shift_s must be >= 0, got -0.1"),
+        ({"neighbours": "speech.csv"}, "augmentation.shift_s must be > 0 with augmentation.neighbours"),
+        ({"neighbour_share": 1.1}, "augmentation.neighbour_share must be in"),
         ({"time_masks": -1}, "augmentation.time_masks must be >= 0, got -1"),
     ],
 )

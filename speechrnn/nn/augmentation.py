@@ -46,6 +46,10 @@ class AugmentationConfig:
     """Largest change of a clip's level either way, dB."""
     shift_s: float = 0.0
     """Largest shift of a clip in time either way, seconds; what is shifted out is lost."""
+    neighbours: str | None = None
+    """Manifest of running speech that fills what shifts leave empty, as in a stream; silence does if not given."""
+    neighbour_share: float = 0.5
+    """Share of clips that get such neighbours."""
     time_masks: int = 0
     """SpecAugment time masks in an utterance (Park et al., 2019, arXiv:1904.08779)."""
     time_mask_frames: int = 25
@@ -68,7 +72,7 @@ class AugmentationConfig:
         require(
             0 <= self.frequency_warp < 0.5, "augmentation.frequency_warp", self.frequency_warp, "in [0, 0.5)"
         )
-        for name in ("noise_share", "rooms"):
+        for name in ("noise_share", "rooms", "neighbour_share"):
             require(0 <= getattr(self, name) <= 1, f"augmentation.{name}", getattr(self, name), "in [0, 1]")
         for name in ("noise_snr_db", "room_rt60_s", "room_drr_db"):
             low, high = getattr(self, name)
@@ -76,6 +80,12 @@ class AugmentationConfig:
         require(self.room_rt60_s[0] > 0, "augmentation.room_rt60_s", self.room_rt60_s, "> 0")
         for name in ("gain_db", "shift_s"):
             require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
+        require(
+            self.neighbours is None or self.shift_s > 0,
+            "augmentation.shift_s",
+            self.shift_s,
+            "> 0 with augmentation.neighbours, which fill what shifts leave empty",
+        )
         for name in ("time_masks", "time_mask_frames", "frequency_masks", "frequency_mask_size"):
             require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
 
@@ -93,7 +103,7 @@ class WaveformAugmentation(nn.Module):
         super().__init__()
         self.config = config
         self.sample_rate = sample_rate
-        self.noise: Tensor | None = None
+        self.recordings: dict[str, Tensor] = {}
         self.changed: Counter[str] = Counter()
 
     def forward(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,18 +117,20 @@ class WaveformAugmentation(nn.Module):
             waveform, waveform_lengths = change_speed(waveform, waveform_lengths, speed)
             self.changed["speed"] += len(waveform) * (speed != 1)
         if config.shift_s:
-            waveform = shift(waveform, round(config.shift_s * rate))
+            waveform, inside = shift(waveform, round(config.shift_s * rate))
             self.changed["shift"] += len(waveform)
+            if config.neighbours is not None:
+                chosen = self.choose("neighbours", config.neighbour_share, waveform)
+                others = self.draw(config.neighbours, len(chosen), waveform)
+                waveform = waveform.index_add(0, chosen, others.masked_fill(inside[chosen], 0.0))
         if config.rooms:
             chosen = self.choose("room", config.rooms, waveform)
             responses = draw_rooms(config, len(chosen), rate, waveform.device)
             waveform = waveform.index_copy(0, chosen, reverberate(waveform[chosen], responses))
         if config.noise is not None:
             chosen = self.choose("noise", config.noise_share, waveform)
-            noise = draw_stretches(self.load_noise(config.noise), len(chosen), waveform.shape[1])
-            mixed = mix(
-                waveform[chosen], waveform_lengths[chosen], noise.to(waveform.device), config.noise_snr_db
-            )
+            noise = self.draw(config.noise, len(chosen), waveform)
+            mixed = mix(waveform[chosen], waveform_lengths[chosen], noise, config.noise_snr_db)
             waveform = waveform.index_copy(0, chosen, mixed)
         if config.noise_db is not None:
             waveform = add_noise(waveform, waveform_lengths, config.noise_db)
@@ -138,11 +150,11 @@ class WaveformAugmentation(nn.Module):
         self.changed[name] += len(chosen)
         return chosen
 
-    def load_noise(self, manifest: str) -> Tensor:
-        """Read the noise once, all recordings end to end, (samples,) int16; errors as ``read_noise``."""
-        if self.noise is None:
-            self.noise = read_noise(Path(manifest), self.sample_rate)
-        return self.noise
+    def draw(self, manifest: str, number: int, waveform: Tensor) -> Tensor:
+        """Draw stretches as long as (batch, samples) waveforms, (number, samples); errors as ``read_recordings``."""
+        if manifest not in self.recordings:
+            self.recordings[manifest] = read_recordings(Path(manifest), self.sample_rate)
+        return draw_stretches(self.recordings[manifest], number, waveform.shape[1]).to(waveform.device)
 
     def take_shares(self) -> dict[str, float]:
         """Give the share of clips that each change befell since the last time."""
@@ -152,7 +164,7 @@ class WaveformAugmentation(nn.Module):
         return shares
 
 
-def read_noise(manifest: Path, sample_rate: int) -> Tensor:
+def read_recordings(manifest: Path, sample_rate: int) -> Tensor:
     """Read all recordings of a manifest end to end: (samples,) int16, which halves the memory.
 
     Raises:
@@ -161,15 +173,15 @@ def read_noise(manifest: Path, sample_rate: int) -> Tensor:
     """
     recordings = [load_audio(u.audio, sample_rate=sample_rate) for u in read_manifest(manifest)]
     if not recordings:
-        raise ManifestError(f"{manifest}: augmentation.noise holds no recording")
+        raise ManifestError(f"{manifest}: holds no recording to augment with")
     samples = np.concatenate(recordings)
     return torch.from_numpy((samples * 32767).clip(-32768, 32767).astype(np.int16))
 
 
-def draw_stretches(noise: Tensor, number: int, num_samples: int) -> Tensor:
-    """Cut stretches out of (samples,) int16 noise from random places, round its end: (number, num_samples)."""
-    starts = torch.randint(len(noise), (number, 1))
-    return noise[(starts + torch.arange(num_samples)) % len(noise)].float() / 32768
+def draw_stretches(recordings: Tensor, number: int, num_samples: int) -> Tensor:
+    """Cut stretches out of (samples,) int16 from random places, round the end: (number, num_samples)."""
+    starts = torch.randint(len(recordings), (number, 1))
+    return recordings[(starts + torch.arange(num_samples)) % len(recordings)].float() / 32768
 
 
 def mix(waveform: Tensor, waveform_lengths: Tensor, noise: Tensor, snr_db: tuple[float, float]) -> Tensor:
@@ -216,13 +228,17 @@ def change_level(waveform: Tensor, gain_db: float) -> Tensor:
     return (waveform * 10 ** (gains_db / 20).unsqueeze(1)).clamp(-1, 1)
 
 
-def shift(waveform: Tensor, longest: int) -> Tensor:
-    """Move each clip of (batch, samples) by up to ``longest`` samples either way; silence fills the gap."""
+def shift(waveform: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """Move each clip of (batch, samples) by up to ``longest`` samples either way; silence fills the gap.
+
+    Returns:
+        The clips, and where they are not the gap, (batch, samples) bool.
+    """
     num_samples = waveform.shape[1]
     offsets = torch.randint(-longest, longest + 1, (len(waveform), 1), device=waveform.device)
     source = torch.arange(num_samples, device=waveform.device) - offsets
     inside = (source >= 0) & (source < num_samples)
-    return waveform.gather(1, source.clamp(0, num_samples - 1)) * inside
+    return waveform.gather(1, source.clamp(0, num_samples - 1)) * inside, inside
 
 
 def uniform(limits: tuple[float, float], number: int, device: torch.device) -> Tensor:
