@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -290,12 +291,11 @@ def test_every_recipe_is_trained_tested_exported_and_used(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = write_words(tmp_path / "corpus", words_of(recipe))
-    # A recipe that mixes noise in names a manifest where the recipe's README makes it.
-    noisy = ["--model.augmentation.noise", str(corpus / "train.jsonl.gz")] * (
-        "noise: exp/" in recipe.read_text()
-    )
+    # A recipe that mixes recordings in names manifests where the recipe's README makes them.
+    named = re.findall(r"(noise|neighbours): exp/", recipe.read_text())
+    others = [f"--model.augmentation.{name}={corpus / 'train.jsonl.gz'}" for name in named]
     steps = [
-        *noisy,
+        *others,
         "--trainer.max_epochs",
         "1",
         "--trainer.max_steps",
