@@ -138,7 +138,7 @@ class LastCheckpoint(Checkpoint):
         self.signal, self.saved_s = 0, time.monotonic()
         self.step, self.saved_step = trainer.global_step, -1
         self.is_in_step = False
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             heard = STOPPING if signal.getsignal(HANGUP) is not signal.SIG_IGN else STOPPING - {HANGUP}
             self.handlers = {number: signal.signal(number, self.note) for number in heard}
 
@@ -253,7 +253,8 @@ class LastCheckpoint(Checkpoint):
         self.save(trainer)
         self.stop_listening()
         # Lightning's handler would talk to processes that are leaving; SLURM asks all again when it requeues.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if in_main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if number == REQUEUING and trainer.is_global_zero:
             requeue()
         raise_for(number)
@@ -262,10 +263,15 @@ class LastCheckpoint(Checkpoint):
         """Put the former handlers of signals back."""
         if self.watchdog is not None:
             self.watchdog.cancel()
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             for number, handler in self.handlers.items():
                 signal.signal(number, handler)
         self.handlers = {}
+
+
+def in_main_thread() -> bool:
+    """Tell whether this is the thread to which signals come, the only one that may choose who handles them."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def raise_for(number: int) -> None:
