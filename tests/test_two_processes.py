@@ -138,7 +138,7 @@ def test_only_the_first_process_writes_and_nothing_comes_twice(ranks: list[dict[
     assert {path.name for path in folder.iterdir()} == named.union(events)
     assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
     assert {path.name for path in folder.parent.parent.iterdir()} == {"lightning_logs", "checkpoints"}
-    rows = list(csv.DictReader((folder / "metrics.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
     steps = [int(row["step"]) for row in rows if row["train/loss"]]
     assert steps == list(range(runs[0]["steps"]))
     board = EventAccumulator(str(folder)).Reload()
