@@ -11,7 +11,7 @@ from speechrnn.evaluation.evaluate import worst_first
 from speechrnn.evaluation.results import LEVEL, Evaluation, FrequentError, UtteranceResult
 from speechrnn.metrics import MARKS, bound_without_errors
 from speechrnn.report.close_up_plot import most_probable, plot_close_up
-from speechrnn.report.pictures import sound_address, svg_address, to_svg
+from speechrnn.report.pictures import Picture, embed, sound_address
 from speechrnn.report.summary_plots import MOST_GROUPS, plot_breakdown, plot_calibration
 from speechrnn.report.templates import fill_template
 
@@ -29,7 +29,7 @@ class Exhibit:
     result: UtteranceResult
     number: int
     """Place among the utterances, from 0; its anchor."""
-    picture: str
+    picture: Picture
     sound: str
     shown_s: float
     is_whole: bool
@@ -133,7 +133,7 @@ def show(evaluation: Evaluation, numbers: dict[str, int], close_up: CloseUp) -> 
     return Exhibit(
         result=evaluation.utterances[numbers[close_up.id]],
         number=numbers[close_up.id],
-        picture=svg_address(to_svg(plot_close_up(close_up, end_s=shown_s))),
+        picture=embed(plot_close_up(close_up, end_s=shown_s)),
         sound=sound_address(samples, close_up.sample_rate),
         shown_s=shown_s,
         is_whole=shown_s == close_up.duration_s,

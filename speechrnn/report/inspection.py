@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.close_up import CloseUp
 from speechrnn.report.close_up_plot import most_probable, plot_close_up
-from speechrnn.report.pictures import sound_address, svg_address, to_png, to_svg
+from speechrnn.report.pictures import Picture, embed, sound_address, to_png
 from speechrnn.report.templates import fill_template
 
 ROW_S = 20.0  # of a page, what is drawn beside each other
@@ -21,7 +21,7 @@ class Row:
 
     start_s: float
     end_s: float
-    picture: str
+    picture: Picture
     sound: str
 
 
@@ -55,7 +55,7 @@ def make_row(close_up: CloseUp, start_s: float) -> Row:
     return Row(
         start_s=start_s,
         end_s=end_s,
-        picture=svg_address(to_svg(plot(close_up, start_s, end_s))),
+        picture=embed(plot(close_up, start_s, end_s)),
         sound=sound_address(close_up.waveform[round(start_s * rate) : round(end_s * rate)], rate),
     )
 

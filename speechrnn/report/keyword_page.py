@@ -8,7 +8,7 @@ from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
 from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordResult
 from speechrnn.report.close_up_plot import plot_keyword
 from speechrnn.report.evaluation_page import MOST_SHOWN_S, write_setting
-from speechrnn.report.pictures import sound_address, svg_address, to_svg
+from speechrnn.report.pictures import Picture, embed, sound_address
 from speechrnn.report.summary_plots import plot_det
 from speechrnn.report.templates import fill_template
 
@@ -21,7 +21,7 @@ class Moment:
 
     close_up: KeywordCloseUp
     shown_s: float
-    picture: str
+    picture: Picture
     sound: str
 
 
@@ -76,6 +76,6 @@ def show(keyword: KeywordResult, close_up: KeywordCloseUp) -> Moment:
     return Moment(
         close_up=close_up,
         shown_s=shown_s,
-        picture=svg_address(to_svg(figure)),
+        picture=embed(figure),
         sound=sound_address(samples, close_up.sample_rate),
     )

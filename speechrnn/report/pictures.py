@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import matplotlib as mpl
@@ -98,6 +98,20 @@ PICTURES: Mapping[str, Callable[[Figure], bytes]] = {
 def svg_address(svg: str) -> str:
     """Write an SVG as an address for ``<img>``: pictures inside stay as they are, so it does not grow much."""
     return "data:image/svg+xml," + quote(svg, safe=" !$&'()*+,-./:;=?@_~[]^`{|}")
+
+
+class Picture(NamedTuple):
+    """A picture on a page, and the room that it takes before it is there."""
+
+    address: str
+    width: int
+    height: int
+
+
+def embed(figure: Figure) -> Picture:
+    """Make a figure part of a page."""
+    width, height = (round(96 * side) for side in figure.get_size_inches())
+    return Picture(svg_address(to_svg(figure)), width, height)
 
 
 def sound_address(waveform: Waveform, sample_rate: int) -> str:

@@ -5,10 +5,9 @@ import hashlib
 from typing import Any
 
 import jinja2
-from matplotlib.figure import Figure
 
 from speechrnn.report.close_up_plot import LEFT, RIGHT
-from speechrnn.report.pictures import svg_address, to_svg, visible
+from speechrnn.report.pictures import embed, visible
 
 MOST_DIGITS = 2
 
@@ -27,7 +26,7 @@ def fill_template(page: str, /, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, signed=signed, picture=picture)
+    environment.filters.update(percent=percent, signed=signed, embed=embed)
     environment.globals.update(left=LEFT, width=RIGHT - LEFT)
     style, script = (read_source(environment, part) for part in ("page.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -52,8 +51,3 @@ def percent(share: float) -> str:
 def signed(share: float) -> str:
     """Write a difference of shares in percent, with its sign."""
     return f"{100 * share:+.{MOST_DIGITS}f}"
-
-
-def picture(figure: Figure) -> str:
-    """Make a figure an address for ``<img>``."""
-    return svg_address(to_svg(figure))
