@@ -208,32 +208,6 @@ def test_statistics_of_a_clip_in_pieces_are_those_of_the_whole(
     np.testing.assert_allclose(statistics.variance[0, 0], features[0].var(0, correction=0), rtol=1e-3)
 
 
-@pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize("task", ["ctc", "classification"])
-def test_each_thread_hears_clips_of_its_own_with_what_was_kept_of_them(
-    tmp_path: Path, task: str, threads: int
-) -> None:
-    encoder = {"bidirectional": task == "ctc"}
-    path = export_model(make_model(task, encoder=encoder), tmp_path / "m.onnx")
-    alone, together = (ModelFile(path, threads=number) for number in (1, threads))
-    generator = np.random.default_rng(0)
-    waveforms = generator.normal(scale=0.1, size=(5, 8000)).astype(np.float32)
-    shapes = {
-        name: [5 if size == "batch or 1" else size for size in shape] for name, shape in alone.options.items()
-    }
-    kept = {
-        name: generator.uniform(0.5, 2, size=[4 if size == "past frames" else size for size in shape])
-        for name, shape in shapes.items()
-        if 5 in shape
-    }
-    inputs = {name: value.astype(np.float32) for name, value in kept.items() if name != "known_frames"}
-    assert ("state" in inputs) == (task == "classification")
-    one, other = alone.run_window(waveforms, inputs), together.run_window(waveforms, inputs)
-    assert one.keys() == other.keys()
-    for name, answer in one.items():
-        np.testing.assert_allclose(other[name], answer, atol=EXACT)
-
-
 def test_models_that_do_not_normalise_utterances_need_no_statistics(tmp_path: Path) -> None:
     model = make_file(tmp_path, features={"normalization": "global"})
     assert count_statistics(model, [sound()]) is None

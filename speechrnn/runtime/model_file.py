@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -106,7 +105,6 @@ class ModelFile:
 
     Attributes:
         options: Inputs that it has beside ``INPUTS`` and that have defaults: name to shape.
-        threads: Clips that it hears at once; one on a GPU.
     """
 
     def __init__(
@@ -125,14 +123,10 @@ class ModelFile:
             ConfigError: If ``threads`` is below 1, or the device does not exist.
         """
         self.path = Path(path)
-        self.threads = default_threads() if threads is None else check_threads(threads)
-        self._session = open_session(self.path, threads=1, device=device)
-        if self._session.get_providers()[0] != "CPUExecutionProvider":
-            self.threads = 1
+        self._session = open_session(self.path, threads=threads, device=device)
         self.info = read_info(self.path, read_metadata(self.path, self._session))
         check_signature(self.path, self._session)
-        self._shapes = {value.name: value.shape for value in self._session.get_outputs()}
-        self._outputs = list(self._shapes)
+        self._outputs = [value.name for value in self._session.get_outputs()]
         self.options = {value.name: value.shape for value in self._session.get_overridable_initializers()}
 
     @functools.cached_property
@@ -189,42 +183,7 @@ class ModelFile:
         lengths: NDArray[np.int64],
         inputs: Mapping[str, NDArray[Any]],
     ) -> list[NDArray[Any]]:
-        """Run the session, a part of the batch in each thread; a ``ModelFileError`` if it fails.
-
-        The steps of a recurrent layer are too small for several threads to share: they would wait for each other in
-        every one of them, and longest where cores are busy. Clips never wait for each other.
-        """
-        num_parts = min(self.threads, len(waveform))
-        if num_parts == 1:
-            return self._run_part(outputs, waveform, lengths, inputs)
-        parts = [range(len(waveform))[part::num_parts] for part in range(num_parts)]
-
-        def run(part: range) -> list[NDArray[Any]]:
-            rows = slice(part.start, part.stop, part.step)
-            taken = {name: self._take(name, value, rows, len(waveform)) for name, value in inputs.items()}
-            return self._run_part(outputs, waveform[rows], lengths[rows], taken)
-
-        answers = zip(*companions(os.getpid(), self.threads).map(run, parts), strict=True)
-        return [
-            join_rows(answer, parts, batch_axis(self._shapes[name]))
-            for name, answer in zip(outputs, answers, strict=True)
-        ]
-
-    def _take(self, name: str, value: NDArray[Any], rows: slice, batch: int) -> NDArray[Any]:
-        """Take the rows of an input, unless it is the same for the whole batch."""
-        axis = batch_axis(self.options[name])
-        if axis is None or value.shape[axis] != batch:
-            return value
-        return value[(slice(None),) * axis + (rows,)]
-
-    def _run_part(
-        self,
-        outputs: Sequence[str],
-        waveform: NDArray[np.float32],
-        lengths: NDArray[np.int64],
-        inputs: Mapping[str, NDArray[Any]],
-    ) -> list[NDArray[Any]]:
-        """Run the session in this thread; a ``ModelFileError`` if it fails."""
+        """Run the session; a ``ModelFileError`` if it fails."""
         try:
             answers: list[NDArray[Any]] = self._session.run(
                 outputs, dict(zip(INPUTS, (waveform, lengths), strict=True)) | dict(inputs)
@@ -234,24 +193,6 @@ class ModelFile:
                 f"{self.path}: failed on a batch of shape {np.shape(waveform)}: {reason_of(error)}"
             ) from error
         return answers
-
-
-def batch_axis(shape: Sequence[int | str | None]) -> int | None:
-    """Find the axis of the batch in a shape of the file, where there is one."""
-    return next((axis for axis, size in enumerate(shape) if size in ("batch", "batch or 1")), None)
-
-
-def join_rows(answers: Sequence[NDArray[Any]], parts: Sequence[range], axis: int | None) -> NDArray[Any]:
-    """Put the rows that each part has answered for back into their places."""
-    assert axis is not None
-    order = np.argsort(np.concatenate(parts))
-    return np.concatenate(answers, axis=axis).take(order, axis=axis)
-
-
-@functools.cache
-def companions(process: int, num_threads: int) -> ThreadPoolExecutor:
-    """Start threads, once in a process: none survives a fork."""
-    return ThreadPoolExecutor(num_threads, thread_name_prefix="clips")
 
 
 def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:

@@ -107,7 +107,7 @@ class Transcriber:
         )
         self.name = self.info.card.get("name") or path.stem
         self.interpreter = Interpreter(self.info, decoding)
-        self.windows = replace(windows, batch=max(self.model.threads, windows_together(windows, batch_s)))
+        self.windows = replace(windows, batch=windows_together(windows, batch_s))
 
     @property
     def info(self) -> ModelInfo:
