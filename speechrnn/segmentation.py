@@ -1,8 +1,7 @@
 """Long utterances, cut at their pauses where a model finds the pause in the text.
 
-Short utterances teach a recurrent network faster: a batch of the same seconds holds more of them, so that there
-are fewer steps that wait for each other, and an alignment is sooner found. The model need not be good: pauses are
-found by energy, the text is known, and all that it tells is between which words a pause lies.
+So recordings of minutes with one transcript become utterances that fit into a batch. The model need not be good:
+pauses are found by energy, the text is known, and all that it tells is between which words a pause lies.
 """
 
 from collections.abc import Iterator, Sequence
