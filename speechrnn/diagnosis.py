@@ -25,8 +25,8 @@ from speechrnn.errors import SpeechRNNError
 from speechrnn.live_audio import INSTALL_PORTAUDIO
 from speechrnn.runtime import Transcriber
 from speechrnn.runtime.checkpoint_cache import FOLDER_VARIABLE, cache_folder
-from speechrnn.runtime.model_file import default_threads
 from speechrnn.runtime.model_registry import DEFAULT_MODEL, MODELS_FOLDER, shipped_models
+from speechrnn.runtime.session import default_threads
 from speechrnn.sound_file import INSTALL_FFMPEG
 
 OLDEST_PYTHON = (3, 11)

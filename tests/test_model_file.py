@@ -3,19 +3,17 @@
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from tiny_model import N_FFT, SAMPLE_RATE, metadata, speak, write_model
 
-from speechrnn.errors import AudioError, ConfigError, ModelFileError
-from speechrnn.runtime import ModelFile, find_model, model_file, model_registry, shipped_models
+from speechrnn.errors import AudioError, ModelFileError
+from speechrnn.runtime import ModelFile, find_model, model_registry, shipped_models
 
 
 @pytest.fixture(scope="module")
@@ -234,68 +232,6 @@ def test_our_metadata_on_a_foreign_graph_is_refused(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(ModelFileError, match="damaged: it maps x to y, not waveform, waveform_lengths"):
         ModelFile(path)
-
-
-# ---- Threads and devices --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("threads", [0, -1])
-def test_fewer_than_one_thread_is_refused(ctc_path: Path, threads: int) -> None:
-    with pytest.raises(ConfigError, match=f"threads must be >= 1, got {threads}"):
-        ModelFile(ctc_path, threads=threads)
-
-
-def test_the_default_is_one_to_four_threads() -> None:
-    assert 1 <= model_file.default_threads() <= 4
-
-
-def test_hyper_threads_of_one_core_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    siblings = {0: "0,4", 1: "1,5", 4: "0,4", 5: "1,5"}
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(siblings), raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda path: siblings[int(path.parts[5].removeprefix("cpu"))])
-    assert model_file.default_threads() == 2
-
-
-def test_a_machine_that_does_not_tell_its_cores_is_taken_at_its_logical_ones(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(path: Path) -> str:
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    monkeypatch.setattr(Path, "read_text", refuse)
-    assert model_file.default_threads() == 4
-
-
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
-@pytest.mark.parametrize(
-    ("device", "available", "providers"),
-    [
-        ("auto", [CPU], [CPU]),
-        ("auto", [CUDA, CPU], [(CUDA, {"device_id": "0"}), CPU]),
-        ("cpu", [CUDA, CPU], [CPU]),
-        ("cuda:1", [CUDA, CPU], [(CUDA, {"device_id": "1"}), CPU]),
-    ],
-)
-def test_a_device_becomes_execution_providers(
-    monkeypatch: pytest.MonkeyPatch, device: str, available: list[str], providers: list[Any]
-) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    assert model_file.choose_providers(device) == providers
-
-
-def test_cuda_without_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    with pytest.raises(ConfigError, match=r"device cuda: .* pip install onnxruntime-gpu"):
-        model_file.choose_providers("cuda")
-
-
-@pytest.mark.parametrize("device", ["gpu", "cpu:1", "cuda:x", "auto:0", ""])
-def test_an_unknown_device_is_refused(device: str) -> None:
-    with pytest.raises(ConfigError, match="device must be auto, cpu, cuda or cuda:N"):
-        model_file.choose_providers(device)
 
 
 # ---- Shipped models -------------------------------------------------------------------------------------

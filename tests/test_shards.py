@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import soundfile
+import torch
 from corpora import make_data, make_task, write_corpus
+from moto.server import ThreadedMotoServer
 from trainers import Stop, assert_same_weights, make_trainer, weights
 
 from speechrnn.cli.main import main
@@ -59,6 +62,23 @@ def server(corpus: Path) -> Iterator[tuple[str, list[str]]]:
         yield f"http://127.0.0.1:{httpd.server_port}", asked
         httpd.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def bucket(corpus: Path) -> Iterator[str]:
+    """Keep the shards in object storage on this machine; gives their address."""
+    storage_server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    storage_server.start()
+    host, port = storage_server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        storage = fsspec.filesystem("s3")
+        storage.mkdir("corpora")
+        storage.put(str(corpus / "shards"), "corpora/", recursive=True)
+        yield "s3://corpora/shards"
+    storage_server.stop()
 
 
 def sharded(corpus: Path, **options: Any) -> SpeechDataModule:
@@ -253,6 +273,19 @@ def test_shards_on_a_web_server_are_the_same(corpus: Path, server: tuple[str, li
     there = sharded(corpus, train=f"{address}/shards", num_workers=1)
     assert [batch.utterances for batch in there.train_dataloader()] == here
     assert [b.utterances for b in make_data(address, train="shards").train_dataloader()] == here  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_shards_in_object_storage_are_the_same(corpus: Path, bucket: str, num_workers: int) -> None:
+    here = list(sharded(corpus).train_dataloader())
+    there = list(sharded(corpus, train=bucket, num_workers=num_workers).train_dataloader())
+    assert [batch.utterances for batch in there] == [batch.utterances for batch in here]
+    assert all(torch.equal(a.waveform, b.waveform) for a, b in zip(there, here, strict=True))
+
+
+def test_what_is_not_in_object_storage_is_named(bucket: str) -> None:
+    with pytest.raises(ManifestError, match=r"s3://corpora/elsewhere/index.npz: no such file"):
+        ShardFolder("s3://corpora/elsewhere")
 
 
 def test_a_cache_fetches_each_file_once(corpus: Path, server: tuple[str, list[str]], tmp_path: Path) -> None:

@@ -15,10 +15,9 @@ from speechrnn.runtime.model_file import (
     CARD_KEY,
     CONFIG_KEY,
     check_version,
-    open_session,
     read_metadata,
-    reason_of,
 )
+from speechrnn.runtime.session import Session, open_session, reason_of
 from speechrnn.text import LANGUAGE_MODEL_TASK, SentenceCoder, Vocabulary
 
 INPUTS = ["tokens", "lengths", "state"]
@@ -109,24 +108,25 @@ class RecurrentLM:
             ConfigError: If ``threads`` is below 1, or the device does not exist.
         """
         self.path = Path(path)
-        self._session = open_session(self.path, threads=threads, device=device)
-        self.info = read_language_info(self.path, read_metadata(self.path, self._session))
+        self._session = Session(self.path, threads=threads, device=device)
+        self.info = read_language_info(self.path, read_metadata(self.path, self._session.opened))
         self.coder = SentenceCoder(self.info.vocabulary)
         self._state_shape = self._check_signature()
 
     def _check_signature(self) -> tuple[int, int]:
         """Refuse a graph that is not ours with a ``ModelFileError``; returns parts and size of a state."""
-        inputs = [value.name for value in self._session.get_inputs()]
-        outputs = [value.name for value in self._session.get_outputs()]
+        session = self._session.opened
+        inputs = [value.name for value in session.get_inputs()]
+        outputs = [value.name for value in session.get_outputs()]
         if inputs != INPUTS or outputs != OUTPUTS:
             raise ModelFileError(
                 f"{self.path}: damaged: it maps {', '.join(inputs)} to {', '.join(outputs)}, "
                 f"not {', '.join(INPUTS)} to {', '.join(OUTPUTS)}"
             )
-        num_ids = self._session.get_outputs()[0].shape[-1]
+        num_ids = session.get_outputs()[0].shape[-1]
         if num_ids != len(self.coder):
             raise ModelFileError(f"{self.path}: damaged: {num_ids} ids, its vocabulary has {len(self.coder)}")
-        _, num_parts, size = self._session.get_inputs()[2].shape
+        _, num_parts, size = session.get_inputs()[2].shape
         return num_parts, size
 
     def begin_state(self, num_rows: int) -> NDArray[np.float32]:
@@ -152,7 +152,7 @@ class RecurrentLM:
         """
         inputs = dict(zip(INPUTS, (tokens, lengths, state), strict=True))
         try:
-            log_probs, new_state = self._session.run(OUTPUTS, inputs)
+            log_probs, new_state = self._session.opened.run(OUTPUTS, inputs)
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             shape = np.shape(tokens)
             raise ModelFileError(f"{self.path}: failed on tokens {shape}: {reason_of(error)}") from error

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -15,8 +14,9 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from speechrnn.decoding.words import FrameClock
-from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
+from speechrnn.errors import AudioError, ModelFileError, SpeechRNNError
 from speechrnn.runtime.decoding_choice import DecodingChoice
+from speechrnn.runtime.session import Session, reason_of
 from speechrnn.text import LANGUAGE_MODEL_TASK, Vocabulary
 
 FORMAT_VERSION = "2"
@@ -39,8 +39,6 @@ PAST, ENCODED = "past", "encoded"
 # frames that count now; both together; how many frames to go on with.
 KNOWN_FRAMES, KNOWN_MEAN, KNOWN_VARIANCE = "known_frames", "known_mean", "known_variance"
 COUNTED, MEAN, VARIANCE, FRAME_LIMIT = "counted", "mean", "variance", "frame_limit"
-MOST_THREADS = 4  # small recurrent networks gain nothing from more
-SILENT = 4  # ONNX Runtime's log level "fatal": everything else reaches us as an exception
 MOST_NAMED_LABELS = 12
 
 
@@ -123,11 +121,12 @@ class ModelFile:
             ConfigError: If ``threads`` is below 1, or the device does not exist.
         """
         self.path = Path(path)
-        self._session = open_session(self.path, threads=threads, device=device)
-        self.info = read_info(self.path, read_metadata(self.path, self._session))
-        check_signature(self.path, self._session)
-        self._outputs = [value.name for value in self._session.get_outputs()]
-        self.options = {value.name: value.shape for value in self._session.get_overridable_initializers()}
+        self._session = Session(self.path, threads=threads, device=device)
+        opened = self._session.opened
+        self.info = read_info(self.path, read_metadata(self.path, opened))
+        check_signature(self.path, opened)
+        self._outputs = [value.name for value in opened.get_outputs()]
+        self.options = {value.name: value.shape for value in opened.get_overridable_initializers()}
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -185,7 +184,7 @@ class ModelFile:
     ) -> list[NDArray[Any]]:
         """Run the session; a ``ModelFileError`` if it fails."""
         try:
-            answers: list[NDArray[Any]] = self._session.run(
+            answers: list[NDArray[Any]] = self._session.opened.run(
                 outputs, dict(zip(INPUTS, (waveform, lengths), strict=True)) | dict(inputs)
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
@@ -193,71 +192,6 @@ class ModelFile:
                 f"{self.path}: failed on a batch of shape {np.shape(waveform)}: {reason_of(error)}"
             ) from error
         return answers
-
-
-def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:
-    """Open an ONNX Runtime session; errors as ``ModelFile``."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = default_threads() if threads is None else check_threads(threads)
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # it plans for every shape anew, and clips have thousands of lengths
-    options.log_severity_level = SILENT
-    providers = choose_providers(device)
-    try:
-        with path.open("rb"):  # ONNX Runtime would not say why it cannot
-            pass
-        # Its fallback would print to stdout, and repeat what has just failed.
-        return onnxruntime.InferenceSession(path, options, providers=providers, enable_fallback=0)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such model file") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
-        raise ModelFileError(f"{path}: not a whole ONNX file: {reason_of(error)}") from error
-
-
-def check_threads(threads: int) -> int:
-    """Refuse fewer than one thread with a ``ConfigError``."""
-    if threads < 1:
-        raise ConfigError(f"threads must be >= 1, got {threads}")
-    return threads
-
-
-def default_threads() -> int:
-    """Count the physical cores that this process may use; at most ``MOST_THREADS``."""
-    available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    cores: set[str] = set()
-    for cpu in available:
-        try:  # hyper-threads of one core list the same siblings
-            cores.add(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/core_cpus_list").read_text())
-        except OSError:
-            return min(len(available), MOST_THREADS)
-        if len(cores) == MOST_THREADS:
-            break
-    return len(cores)
-
-
-def choose_providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    """Translate a device into ONNX Runtime's execution providers, in order of preference.
-
-    Raises:
-        ConfigError: If there is no such device, or this ONNX Runtime cannot use it.
-    """
-    kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if kind == "cuda" and not has_cuda:
-        raise ConfigError(f"device {device}: this ONNX Runtime has no CUDA; pip install onnxruntime-gpu")
-    if kind == "cpu" or not has_cuda:
-        return ["CPUExecutionProvider"]
-    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
-
-
-def reason_of(error: Exception) -> str:
-    """Take the first line of ONNX Runtime's message, without its code and its echo of the path."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0].rpartition(" failed:")[2]
 
 
 def read_metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Lhotse manifests to padded batches."""
 
+import gc
 import itertools
 import os
 import re
@@ -98,6 +99,8 @@ def stand_apart(worker: int) -> None:
     Signals to a process group, as of Ctrl-C and of SLURM, do not reach it, and those that training has
     handlers for it would answer as the training process does, from which it was forked. It ends with that process.
     """
+    # What that process left to be collected, threads among it, cannot end here: ONNX Runtime waits for them for ever.
+    gc.freeze()
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     for number in STOPPING - {signal.SIGTERM}:  # torch ends workers by that one, and has seen to it
