@@ -135,6 +135,32 @@ def test_the_validation_error_rate_is_the_ratio_of_all_counts(corpus: Path, tmp_
     assert rates == pytest.approx([errors / total] * 3)
 
 
+@pytest.mark.filterwarnings("ignore:We have exceeded the max_duration constraint")
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+@pytest.mark.parametrize("labels", [False, True], ids=["texts", "labels"])
+def test_error_rates_are_the_same_alone_and_in_batches_of_32(tmp_path: Path, norm: str, labels: bool) -> None:
+    data = write_corpus(tmp_path / "corpus", num_utterances=32, labels=labels)
+    found = {}
+    for size, max_batch_s in ((1, 0.01), (32, 1000.0)):
+        task = make_task(labels=labels, encoder={"norm": norm})
+        trainer = make_trainer(tmp_path)
+        [found[size]] = trainer.validate(
+            task, make_data(data, max_batch_s=max_batch_s, num_buckets=1), verbose=False
+        )
+        assert trainer.num_val_batches == [32 // size]
+    rates = ["val/error_rate"] if labels else ["val/wer", "val/cer", "val/blank_share"]
+    assert [found[1][rate] for rate in rates] == [found[32][rate] for rate in rates]
+    assert found[1]["val/loss"] == pytest.approx(found[32]["val/loss"], rel=1e-5)
+
+
+def test_a_task_can_be_validated_before_and_after_it_is_trained(corpus: Path, tmp_path: Path) -> None:
+    task, data = make_task(), make_data(corpus)
+    [before] = make_trainer(tmp_path).validate(task, data, verbose=False)
+    make_trainer(tmp_path, max_epochs=2).fit(task, datamodule=data)
+    [after] = make_trainer(tmp_path).validate(task, data, verbose=False)
+    assert after["val/loss"] < before["val/loss"]
+
+
 @pytest.mark.parametrize("step", [2, 8, 10])
 def test_a_resumed_run_ends_with_the_same_weights(corpus: Path, tmp_path: Path, step: int) -> None:
     whole = weights(fit(corpus, tmp_path, callbacks=[Stop(step, tmp_path / "k.ckpt")]))

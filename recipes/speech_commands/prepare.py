@@ -23,7 +23,7 @@ from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines, read_manifest
 from speechrnn.training.download import fetch_release, ignore_progress
-from speechrnn.training.stretches import duration_s, middle_stretch
+from speechrnn.training.stretches import consecutive_stretches, duration_s, middle_stretch
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
@@ -50,10 +50,6 @@ SHARE_PER_COMMAND = 0.1
 # Training, dev and test hear different parts of each background recording.
 BACKGROUND_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
 CLIP_S = 1.0
-
-# Read speech teaches a detector what running speech without commands is. Only some speakers are learnt from:
-# the false alarms of the others can then be measured.
-NUM_SPEECH_SPEAKERS = 8
 MAX_NAMED = 10
 
 
@@ -106,8 +102,8 @@ def prepare_speech_commands(
         source: The unpacked release, or folders named after their words.
         out: Folder for the manifests.
         num_classes: 12 (ten commands, ``_unknown_``, ``_silence_``) or 35 (every word).
-        speech: Manifest of utterances, of which a second each is more ``_unknown_`` to train on: those of the
-            first 8 speakers in which no command is said.
+        speech: Manifest of utterances, whose seconds are more ``_unknown_`` to train on; those in which a command
+            is said are left out.
         noise: Manifest of recordings, of which a second each is more ``_silence_`` to train on.
         overwrite: Replace existing manifests instead of refusing.
         on_file: Called for each clip, for a progress bar.
@@ -274,17 +270,16 @@ def sample_background(source: Path, split: str, number: int) -> Iterator[Utteran
 
 
 def cut_speech(manifest: Path) -> Iterator[Utterance]:
-    """Take the middle second of the utterances in which no command is said, of the first speakers by name.
+    """Cut the utterances in which no command is said into seconds: they teach what running speech is.
 
     Raises:
         ManifestError: If the manifest cannot be read, or holds no such utterance.
     """
-    utterances = read_manifest(manifest)
-    speakers = sorted({str(u.speaker) for u in utterances})[:NUM_SPEECH_SPEAKERS]
-    chosen = [u for u in utterances if str(u.speaker) in speakers and not set(u.text.split()) & set(COMMANDS)]
+    chosen = [u for u in read_manifest(manifest) if not set(u.text.split()) & set(COMMANDS)]
     if not chosen:
         raise ManifestError(f"{manifest}: --speech holds no utterance without a command")
-    yield from (middle_stretch(u, CLIP_S, UNKNOWN) for u in chosen)
+    for utterance in chosen:
+        yield from consecutive_stretches(utterance, CLIP_S, UNKNOWN)
 
 
 def cut_noise(manifest: Path) -> Iterator[Utterance]:

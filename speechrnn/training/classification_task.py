@@ -6,7 +6,6 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from speechrnn.nn.augmentation import AugmentationConfig, SpecAugment, WaveformAugmentation, draw_warps
 from speechrnn.nn.checkpoint import checkpoint_entry
@@ -19,7 +18,7 @@ from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
-from speechrnn.training.share import Share
+from speechrnn.training.share import Mean, Share
 from speechrnn.training.weight_average import weight_average
 
 
@@ -76,7 +75,7 @@ class ClassificationTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
-        self.clip_loss = MeanMetric(nan_strategy="disable")
+        self.clip_loss = Mean()
         self.label_errors = Share()
         self.results: list[UtteranceResult] = []
 
@@ -128,7 +127,8 @@ class ClassificationTask(pl.LightningModule):
         """Count a batch's errors."""
         log_probs, _ = self.model(batch.waveform, batch.waveform_lengths)
         targets, has_audio = self.targets(batch), batch.waveform_lengths > 0
-        self.clip_loss.update(F.nll_loss(log_probs, targets, reduction="none"), has_audio)
+        losses = F.nll_loss(log_probs, targets, reduction="none")
+        self.clip_loss.update(losses[has_audio].sum(), has_audio.sum())
         wrong = (log_probs.argmax(-1) != targets) & has_audio
         self.label_errors.update(int(wrong.sum()), int(has_audio.sum()))
 

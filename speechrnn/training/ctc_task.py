@@ -6,7 +6,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from speechrnn.decoding import Hypothesis, greedy_decode
 from speechrnn.metrics import character_errors, word_errors
@@ -21,7 +20,7 @@ from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
-from speechrnn.training.share import Share
+from speechrnn.training.share import Mean, Share
 from speechrnn.training.weight_average import weight_average
 
 NUM_SAMPLE_PAIRS = 2
@@ -55,7 +54,7 @@ class CTCTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
-        self.token_loss = MeanMetric(nan_strategy="disable")
+        self.token_loss = Mean()
         self.word_errors = Share()
         self.character_errors = Share()
         self.blank_frames = Share()
@@ -106,7 +105,7 @@ class CTCTask(pl.LightningModule):
         """Count a batch's errors."""
         log_probs, output_lengths = self.model(batch.waveform, batch.waveform_lengths)
         loss = self.loss(batch, log_probs, output_lengths)
-        self.token_loss.update(loss.loss, loss.num_tokens)
+        self.token_loss.update(loss.total, loss.num_tokens)
         hypotheses = self.decode(log_probs, output_lengths)
         self.count_blanks(log_probs, output_lengths)
         for index, (text, hypothesis) in enumerate(zip(batch.texts, hypotheses, strict=True)):

@@ -1,5 +1,6 @@
 """Stretches of longer recordings, as clips for a classifier."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,23 @@ def middle_stretch(utterance: Utterance, longest_s: float, label: str) -> Uttera
         start_s=utterance.start_s + round(max(0.0, (whole_s - longest_s) / 2), 3),
         duration_s=min(longest_s, whole_s),
     )
+
+
+def consecutive_stretches(utterance: Utterance, length_s: float, label: str) -> Iterator[Utterance]:
+    """Cut an utterance into stretches and label them; what is left behind the last is lost.
+
+    Raises:
+        AudioError: If the utterance's length is not known and its audio cannot be read.
+    """
+    whole_s = utterance.duration_s or duration_s(utterance.audio) - utterance.start_s
+    for index in range(int(whole_s / length_s)):
+        yield replace(
+            utterance,
+            id=f"{label}-{utterance.id}-{index}",
+            text=label,
+            start_s=round(utterance.start_s + index * length_s, 3),
+            duration_s=length_s,
+        )
 
 
 def duration_s(audio: Path) -> float:
