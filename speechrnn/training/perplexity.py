@@ -25,8 +25,8 @@ class Perplexity(Metric):
         """Count tokens by their natural log probabilities, of any shape."""
         # Summed on the CPU, since not every accelerator has float64.
         nats = -float(log_probs.detach().cpu().double().sum())
-        self.units += round(nats * UNITS_PER_NAT)
-        self.count += log_probs.numel()
+        self.units = self.units + round(nats * UNITS_PER_NAT)  # not in place, as ``Share``
+        self.count = self.count + log_probs.numel()
 
     def compute(self) -> Tensor:
         """Return the perplexity, float32; 1 when nothing was counted."""
