@@ -1,13 +1,15 @@
-"""A training step on a GPU against the loop of deepspeech.pytorch's style: packed cuDNN layers, batch norm, CTC.
+"""A training step on a GPU against two others: a loop of deepspeech.pytorch's style (packed cuDNN layers, batch norm,
+CTC), and SpeechBrain's where it is installed, whose layers are cuDNN's and hear the padding, too.
 
-Both see the same features, in bfloat16 where the device has it. Any device will do, so that the code is tested
+All see the same features, in bfloat16 where the device has it. Any device will do, so that the code is tested
 where there is no GPU; figures are only made where there is one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from speechbrain_loop import SpeechBrainStep, is_installed
 from timing import Comparison, Target, compare, time_in_turn
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -107,12 +109,16 @@ def measure(
     """Compare for each size: forward, backward and the optimizer's step."""
     for size in sizes:
         batch = make_batch(size, device)
-        works = {}
-        for name, network in (("packed loop", Packed(size)), ("speechrnn", Ours(size))):
-            works[name] = Step(network.to(device), batch, device)
+        works: dict[str, Callable[[], object]] = {
+            "speechrnn": Step(Ours(size).to(device), batch, device),
+            "packed loop": Step(Packed(size).to(device), batch, device),
+        }
+        if is_installed():
+            works["SpeechBrain"] = SpeechBrainStep(size, batch, device, NUM_TOKENS)
         seconds = time_in_turn(works, repeats=repeats, warm_ups=3)
         title = f"{size.title}, {size.num_clips} × {size.num_frames} frames, {device_name(device)}"
-        yield compare(title, "packed loop", "speechrnn", seconds, target=TARGET)
+        for other in list(works)[1:]:
+            yield compare(title, other, "speechrnn", seconds, target=TARGET)
 
 
 class Step:
