@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from an4_network import load_clips, make_network, write_model_file
 from numpy.typing import NDArray
-from timing import Comparison, Target, compare, time_in_turn
+from timing import Comparison, Target, Work, compare, time_in_turn
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -30,7 +30,8 @@ from speechrnn.runtime.transcriber import (
 
 REPEATS = 5
 TOTAL_S = 600.0
-INT8 = "Transcriber, int8"
+TORCH, OURS, INT8, BARE = "torch, packed", "Transcriber", "Transcriber, int8", "ONNX Runtime alone"
+AT_ONCE, ONE_BY_ONE = ", all at once", ", one by one"
 TOLERANCE = 1e-3  # of log probabilities
 
 
@@ -91,7 +92,8 @@ def join_directions(layer: RecurrentLayer) -> nn.LSTM:
 def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
     """Compare the transcriber with torch, and with ONNX Runtime alone: on all clips at once, and one by one.
 
-    Reading files is left out, torch is given its batches ready made, and all have the same threads.
+    Reading files is left out, torch is given its batches ready made, and all have the same threads. The last
+    comparison is of what each does with a folder of files: a loop around torch takes them one by one.
 
     Raises:
         RuntimeError: If torch and the model file do not compute the same.
@@ -103,41 +105,44 @@ def measure(*, repeats: int = REPEATS) -> Iterator[Comparison]:
         int8_path = export_model(network, Path(folder) / "int8.onnx", precision="int8")
         int8 = Transcriber(int8_path, threads=torch.get_num_threads(), device="cpu")
     packed = PackedNetwork(network).eval()
-    clips = load_clips(transcriber.info.sample_rate, TOTAL_S)
-    check_agreement(packed, transcriber, make_batches(clips, transcriber.info.sample_rate))
-    for groups, title in (([clips], "at once"), ([[clip] for clip in clips], "one by one")):
-        yield from measure_groups(groups, title, packed, transcriber, int8, repeats=repeats)
+    sample_rate = transcriber.info.sample_rate
+    clips = load_clips(sample_rate, TOTAL_S)
+    check_agreement(packed, transcriber, make_batches(clips, sample_rate))
+    works: dict[str, Work] = {}
+    for how, groups in ((AT_ONCE, [clips]), (ONE_BY_ONE, [[clip] for clip in clips])):
+        works |= works_on(groups, how, packed, transcriber, int8)
+    seconds = time_in_turn(works, repeats=repeats)
+    audio_s = sum(map(len, clips)) / sample_rate
+    title = f"{len(clips)} clips, {audio_s / 60:.0f} minutes"
+    for numerator, denominator, target in comparisons():
+        yield compare(title, numerator, denominator, seconds, audio_s=audio_s, target=target)
 
 
-def measure_groups(
+def comparisons() -> Iterator[tuple[str, str, Target]]:
+    """List what is compared, and what the ratio is to be."""
+    for how in (AT_ONCE, ONE_BY_ONE):
+        yield TORCH + how, OURS + how, Target(at_least=4)
+        yield OURS + how, BARE + how, Target(at_most=1.25)
+        yield OURS + how, INT8 + how, Target(at_least=1.5)
+    yield TORCH + ONE_BY_ONE, OURS + AT_ONCE, Target(at_least=4)
+
+
+def works_on(
     groups: Sequence[Sequence[Waveform]],
-    title: str,
+    how: str,
     packed: PackedNetwork,
     transcriber: Transcriber,
     int8: Transcriber,
-    *,
-    repeats: int,
-) -> Iterator[Comparison]:
-    """Compare on groups of clips, each of them one call of the transcriber."""
+) -> dict[str, Work]:
+    """Name what is timed on groups of clips, each of them one call of the transcriber."""
     sample_rate = transcriber.info.sample_rate
     batches = [batch for group in groups for batch in make_batches(group, sample_rate)]
-    seconds = time_in_turn(
-        {
-            "torch, packed": lambda: transcribe_packed(packed, batches),
-            "Transcriber": lambda: [transcriber.transcribe(group, sample_rate) for group in groups],
-            INT8: lambda: [int8.transcribe(group, sample_rate) for group in groups],
-            "ONNX Runtime alone": lambda: [transcriber.model.run(*batch) for batch in batches],
-        },
-        repeats=repeats,
-    )
-    audio_s = sum(len(clip) for group in groups for clip in group) / sample_rate
-    title = f"{sum(map(len, groups))} clips {title}, {audio_s / 60:.0f} minutes"
-    for numerator, denominator, target in (
-        ("torch, packed", "Transcriber", Target(at_least=4)),
-        ("Transcriber", "ONNX Runtime alone", Target(at_most=1.25)),
-        ("Transcriber", INT8, Target(at_least=1.5)),
-    ):
-        yield compare(title, numerator, denominator, seconds, audio_s=audio_s, target=target)
+    return {
+        TORCH + how: lambda: transcribe_packed(packed, batches),
+        OURS + how: lambda: [transcriber.transcribe(group, sample_rate) for group in groups],
+        INT8 + how: lambda: [int8.transcribe(group, sample_rate) for group in groups],
+        BARE + how: lambda: [transcriber.model.run(*batch) for batch in batches],
+    }
 
 
 def make_batches(clips: Sequence[Waveform], sample_rate: int) -> list[Batch]:
