@@ -121,9 +121,12 @@ def test_a_count_below_0_has_no_bound() -> None:
 
 
 def test_less_than_a_minute_is_no_basis_for_hours() -> None:
-    with pytest.raises(ConfigError, match=r"the negatives hold 59.9 s; false alarms an hour cannot be told"):
-        check_hours(59.9)
-    check_hours(60.0)
+    with pytest.raises(
+        ConfigError,
+        match=r"the negatives hold 59.9 s in which 'go' is not said; false alarms",
+    ):
+        check_hours(59.9, "go")
+    check_hours(60.0, "go")
 
 
 def test_peaks_keep_their_distance_and_the_highest_wins() -> None:

@@ -1,6 +1,7 @@
 """A detector measured on tones; then calibrated, as a user would."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,10 @@ from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
-from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
+from speechrnn.evaluation.keyword_listener import lasting, mix, power
+from speechrnn.evaluation.keyword_recordings import KeywordTrial, find_positives, find_recordings, says
 from speechrnn.evaluation.keyword_report import render_keywords
-from speechrnn.evaluation.keywords import (
-    KeywordEvaluation,
-    KeywordTrial,
-    evaluate_keywords,
-    lasting,
-    mix,
-    power,
-)
+from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
 from speechrnn.manifest import Utterance
 from speechrnn.runtime.keyword_spotter import KeywordSpotter, SpotterOptions
 from speechrnn.runtime.model_file import ModelFile
@@ -130,6 +125,28 @@ def test_negatives_of_less_than_a_minute_are_refused(folder: Path) -> None:
     trial = KeywordTrial(negatives=find_recordings(folder / "negatives")[:1])
     with pytest.raises(ConfigError, match="the negatives hold 30"):
         evaluate_keywords(ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS)
+
+
+def test_to_hear_a_keyword_where_the_text_says_it_is_no_false_alarm(folder: Path) -> None:
+    one, two = find_recordings(folder / "negatives")
+    long = [one, replace(one, id="again"), replace(two, text="so BCB it is")]
+    trial = KeywordTrial(negatives=long)
+    first, second = evaluate_keywords(
+        ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS
+    ).keywords
+    assert (first.num_left_out, second.num_left_out) == (0, 1)
+    assert second.negatives.hours == pytest.approx(first.negatives.hours * 2 / 3, rel=0.02)
+    assert second.negatives.scores.max(initial=0.0) < 0.5
+    assert second.negatives.recordings.max(initial=0) < len(second.negatives.durations_s)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("turn on the light", True), ("the ONSET", False), ("hold on", True), ("", False), ("put_on", True)],
+)
+def test_a_text_says_a_keyword_in_whole_words(text: str, said: bool) -> None:
+    utterance = Utterance(id="a", audio=Path("a.wav"), text=text)
+    assert says(utterance, Keyword(label="switch", spellings=("on", "off"))) is said
 
 
 def test_positives_of_silence_are_named_and_part_of_no_measure(folder: Path, tmp_path: Path) -> None:

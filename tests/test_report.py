@@ -22,7 +22,8 @@ from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, compare_runs, evaluate
 from speechrnn.evaluation.close_up import CloseUp, look_closely
-from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordTrial, evaluate_keywords
+from speechrnn.evaluation.keyword_recordings import KeywordTrial
+from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
 from speechrnn.evaluation.results import Breakdown, Failure
 from speechrnn.manifest import Utterance
 from speechrnn.report import (

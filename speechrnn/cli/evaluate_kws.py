@@ -16,11 +16,10 @@ from speechrnn.cli.spotter_options import (
 )
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
-from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
+from speechrnn.evaluation.keyword_recordings import KeywordTrial, find_positives, find_recordings
 from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
-    KeywordTrial,
     evaluate_keywords,
 )
 from speechrnn.evaluation.results import write_json
@@ -34,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add keywords, recordings and options."""
     add_keyword_option(parser)
     parser.add_argument(
-        "--negatives", type=Path, required=True, metavar="SOURCE", help="folder or manifest without a keyword"
+        "--negatives",
+        type=Path,
+        required=True,
+        metavar="SOURCE",
+        help="folder or manifest of anything else; where a text says a keyword, hearing it is right and not counted",
     )
     parser.add_argument(
         "--positives",

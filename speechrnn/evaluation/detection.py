@@ -238,7 +238,7 @@ def bound_count(count: int, level: float = LEVEL) -> float:
     return (low + high) / 2
 
 
-def check_hours(seconds: float) -> None:
+def check_hours(seconds: float, keyword: str) -> None:
     """Refuse negatives that are too short to speak of hours.
 
     Raises:
@@ -246,8 +246,8 @@ def check_hours(seconds: float) -> None:
     """
     if seconds < SHORTEST_S:
         raise ConfigError(
-            f"the negatives hold {seconds:.1f} s; false alarms an hour cannot be told from less than "
-            f"{SHORTEST_S:g} s (three hours without one mean less than one an hour)"
+            f"the negatives hold {seconds:.1f} s in which {keyword!r} is not said; false alarms an hour cannot be told "
+            f"from less than {SHORTEST_S:g} s (three hours without one mean less than one an hour)"
         )
 
 

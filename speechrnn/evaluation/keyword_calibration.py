@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.evaluation.detection import OperatingPoint, bound_count
-from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordTrial, evaluate_keywords
+from speechrnn.evaluation.keyword_recordings import KeywordTrial
+from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
 from speechrnn.manifest import Utterance
 from speechrnn.runtime.keyword_spotter import SpotterOptions
 from speechrnn.runtime.model_file import ModelFile

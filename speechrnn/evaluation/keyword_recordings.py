@@ -1,12 +1,47 @@
 """Recordings of keywords and of everything else: where they are, and which keyword each is of."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
+from speechrnn.evaluation.detection import RATES
 from speechrnn.manifest import AUDIO_SUFFIXES, Utterance, find_files, read_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordTrial:
+    """What a detector is tried on."""
+
+    negatives: Sequence[Utterance]
+    """Recordings of anything else; where a text says a keyword, they are none for that keyword."""
+    positives: Sequence[Utterance] = ()
+    """Clips of one keyword each; their texts are its label."""
+    noise: Sequence[Utterance] = ()
+    """Recordings that are mixed with the positives."""
+    snrs_db: Sequence[float] = ()
+    """How loud a positive is above the noise, a measurement for each."""
+    rates: Sequence[float] = RATES
+    """False alarms an hour."""
+
+    def __post_init__(self) -> None:
+        """Check the values; a ``ConfigError`` names the one that is wrong."""
+        if not self.negatives:
+            raise ConfigError("there are no negatives to count false alarms on")
+        if not self.rates or not all(0 <= rate < np.inf for rate in self.rates):
+            raise ConfigError(f"false alarms an hour must be >= 0 and finite, got {list(self.rates)}")
+        if bool(self.noise) != bool(self.snrs_db):
+            raise ConfigError("noise and signal-to-noise ratios go together; one of them is missing")
+
+
+def says(utterance: Utterance, keyword: Keyword) -> bool:
+    """Tell whether an utterance's text says a keyword, as its label or any spelling has it, in whole words."""
+    text = f" {plain(utterance.text)} "
+    return any(f" {plain(phrase)} " in text for phrase in (keyword.label, *keyword.spellings))
 
 
 def assign(positives: Sequence[Utterance], keywords: Sequence[Keyword]) -> list[int]:

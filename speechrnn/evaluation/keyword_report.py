@@ -19,7 +19,8 @@ def render_keyword(result: KeywordResult) -> Iterator[str]:
     latency = result.median_latency_s
     late = "" if latency is None else f", told {latency:.2f} s after the word (median)"
     counted = f"{len(result.positives)} positives" if len(result.positives) else "no positives"
-    yield f"{result.label}: {counted}, {result.negatives.hours:.2f} h of negatives{late}"
+    left_out = f" ({result.num_left_out} that say it left out)" if result.num_left_out else ""
+    yield f"{result.label}: {counted}, {result.negatives.hours:.2f} h of negatives{left_out}{late}"
     yield from align_columns([HEADER, *map(row_of, result.points)])
     for snr, points in result.in_noise.items():
         yield f"with noise, {snr:g} dB below:"

@@ -1,0 +1,273 @@
+"""A keyword detector run over recordings as over one stream, and what it heard there."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechrnn.audio import Waveform
+from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import SpeechRNNError
+from speechrnn.evaluation.detection import Negatives, check_hours, find_peaks
+from speechrnn.evaluation.evaluate import fail, load_utterance
+from speechrnn.evaluation.keyword_close_up import KeywordCloseUp, Recorded, Track, look_at
+from speechrnn.evaluation.keyword_recordings import KeywordTrial, says
+from speechrnn.evaluation.results import Failure
+from speechrnn.manifest import Utterance
+from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
+from speechrnn.runtime.log_mel import LogMel
+from speechrnn.runtime.model_file import ModelFile
+from speechrnn.voice_activity import find_speech
+
+GAP_S = 1.0  # of a negative in front of each positive
+TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
+FAINTEST = 0.01  # confidence below which a peak is none
+BEFORE_S, AFTER_S = 2.0, 0.5  # what is shown of a negative around a peak
+
+Progress = Callable[[float], object]
+"""Told the seconds of audio that were heard."""
+
+
+class Background(NamedTuple):
+    """Negatives as one stream, and where in it keywords seem to be."""
+
+    track: Track
+    recordings: list[Recorded]
+    peaks: list[NDArray[np.int64]]
+    """Frames, the surest first, of each keyword; none where the keyword is said."""
+    said: NDArray[np.bool_]
+    """(recordings, keywords) whether it is said there."""
+
+    def find_recordings(self, keyword: int) -> NDArray[np.int64]:
+        """Find the recording of each peak."""
+        return find_places(self.recordings, self.track.ends_s[self.peaks[keyword]])
+
+    def of(self, keyword: int) -> Negatives:
+        """Take the false alarms of one keyword, and the recordings in which it is not said."""
+        silent = ~self.said[:, keyword]
+        number_of = np.cumsum(silent) - 1
+        durations_s = np.array([recording.duration_s for recording in self.recordings])[silent]
+        return Negatives(
+            scores=self.track.confidences[self.peaks[keyword], keyword].astype(np.float64),
+            recordings=number_of[self.find_recordings(keyword)],
+            durations_s=durations_s,
+        )
+
+    def close_ups(self, keyword: int, number: int, features: LogMel) -> tuple[KeywordCloseUp, ...]:
+        """Look at the surest false alarms."""
+        places = zip(self.peaks[keyword][:number], self.find_recordings(keyword), strict=False)
+        return tuple(
+            look_at(
+                self.track,
+                self.recordings[recording],
+                keyword,
+                stretch_s=(at_s - BEFORE_S, min(at_s + AFTER_S, self.recordings[recording].end_s)),
+                features=features,
+            )
+            for at_s, recording in ((float(self.track.ends_s[frame]), place) for frame, place in places)
+        )
+
+
+class Place(NamedTuple):
+    """Where a positive lies in the stream."""
+
+    keyword: int
+    clip: Recorded
+    speech_end_s: float
+    """Seconds of the stream."""
+
+    @property
+    def stretch_s(self) -> tuple[float, float]:
+        """Where the keyword may be found."""
+        return self.clip.start_s, self.clip.end_s + TOLERANCE_S
+
+
+class Heard(NamedTuple):
+    """Positives under one condition."""
+
+    track: Track
+    places: list[Place]
+    scores: NDArray[np.float64]
+    latencies_s: NDArray[np.float64]
+
+    def of(self, keyword: int) -> "Heard":
+        """Take those of one keyword."""
+        mine = [number for number, place in enumerate(self.places) if place.keyword == keyword]
+        places = [self.places[number] for number in mine]
+        return Heard(self.track, places, self.scores[mine], self.latencies_s[mine])
+
+    @property
+    def groups(self) -> list[str] | None:
+        """Speakers, if each is known and there are several."""
+        names = [place.clip.utterance.speaker or "" for place in self.places]
+        return names if all(names) and len(set(names)) > 1 else None
+
+    def close_ups(self, number: int, features: LogMel) -> tuple[KeywordCloseUp, ...]:
+        """Look at those that were hardest to find."""
+        hardest = [self.places[place] for place in np.argsort(self.scores, kind="stable")[:number]]
+        return tuple(
+            look_at(self.track, place.clip, place.keyword, stretch_s=place.stretch_s, features=features)
+            for place in hardest
+        )
+
+
+class Listener:
+    """Runs the detector over recordings, noting those that cannot be used."""
+
+    def __init__(
+        self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions, on_audio: Progress
+    ) -> None:
+        """Prepare; errors as ``KeywordSpotter``."""
+        self.tracker, self.keywords = ScoreTracker(model, keywords, options), keywords
+        self.sample_rate, self.on_audio = model.info.sample_rate, on_audio
+        self.hits: HitOptions = options.hits or default_hits(model)
+        self.failures: dict[str, Failure] = {}
+
+    def load(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Waveform]]:
+        """Load recordings one by one."""
+        for utterance in utterances:
+            try:
+                yield utterance, load_utterance(utterance, self.sample_rate)
+            except SpeechRNNError as error:
+                self.failures[utterance.id] = fail(utterance, error)
+
+    def track(self, waveforms: Iterable[Waveform]) -> Track:
+        """Run one stream from beginning to end."""
+        self.tracker.restart()
+        found = []
+        for waveform in waveforms:
+            found.append(to_confidences(self.tracker.feed(waveform)).astype(np.float32))
+            self.on_audio(len(waveform) / self.sample_rate)
+        found.append(to_confidences(self.tracker.finish()).astype(np.float32))
+        confidences = lasting(np.concatenate(found), self.hits.patience)
+        clock = self.tracker.clock
+        ends = clock.first_s + np.arange(1, len(confidences) + 1, dtype=np.float64) * clock.frame_s
+        return Track(confidences, ends)
+
+    def hear_negatives(self, utterances: Sequence[Utterance]) -> Background:
+        """Find each keyword's false alarms.
+
+        Raises:
+            ConfigError: If less than a minute is heard in which some keyword is not said.
+        """
+        recordings: list[Recorded] = []
+
+        def waveforms() -> Iterator[Waveform]:
+            for utterance, waveform in self.load(utterances):
+                start_s = recordings[-1].end_s if recordings else 0.0
+                recordings.append(Recorded(utterance, start_s, len(waveform) / self.sample_rate))
+                yield waveform
+
+        track = self.track(waveforms())
+        said = np.array([[says(r.utterance, keyword) for keyword in self.keywords] for r in recordings])
+        said = said.reshape(len(recordings), len(self.keywords))
+        durations_s = np.array([recording.duration_s for recording in recordings])
+        for keyword, elsewhere in zip(self.keywords, ~said.T, strict=True):
+            check_hours(float(durations_s[elsewhere].sum()), keyword.label)
+        return Background(track, recordings, self.find_peaks(track, recordings, said), said)
+
+    def find_peaks(
+        self, track: Track, recordings: Sequence[Recorded], said: NDArray[np.bool_]
+    ) -> list[NDArray[np.int64]]:
+        """Find the frames where each keyword seems to be and is not, the surest first."""
+        rest = max(1, round(self.hits.refractory_s / self.tracker.clock.frame_s))
+        # A keyword at the end of a recording may be heard a little behind it.
+        said_at = said[find_places(recordings, track.ends_s)]
+        said_at |= said[find_places(recordings, track.ends_s - TOLERANCE_S)]
+        columns = np.where(said_at, 0.0, track.confidences.astype(np.float64)).T
+        return [find_peaks(np.where(column >= FAINTEST, column, 0.0), rest=rest) for column in columns]
+
+    def hear_positives(self, trial: KeywordTrial, owners: Sequence[int], snr_db: float | None) -> Heard:
+        """Score each positive, embedded in the negatives; without ``snr_db`` no noise is mixed in."""
+        places: list[Place] = []
+        gaps = self.pieces(trial.negatives)
+        noise = self.pieces(trial.noise) if snr_db is not None else None
+
+        def waveforms() -> Iterator[Waveform]:
+            at = 0
+            numbers = {
+                utterance.id: number for utterance, number in zip(trial.positives, owners, strict=True)
+            }
+            for utterance, clip in self.load(trial.positives):
+                spoken = find_speech(clip, sample_rate=self.sample_rate)
+                if not spoken:
+                    reason = f"{utterance.audio}: holds no speech"
+                    self.failures[utterance.id] = Failure(
+                        id=utterance.id, audio=str(utterance.audio), reason=reason
+                    )
+                    continue
+                gap = gaps(round(GAP_S * self.sample_rate))
+                piece = np.concatenate([gap, clip])
+                if noise is not None and snr_db is not None:
+                    piece = mix(piece, noise(len(piece)), level=power(clip), snr_db=snr_db)
+                start_s = (at + len(gap)) / self.sample_rate
+                at += len(piece)
+                clip_place = Recorded(utterance, start_s, len(clip) / self.sample_rate)
+                places.append(Place(numbers[utterance.id], clip_place, start_s + spoken[-1].end_s))
+                yield piece
+            yield gaps(round(2 * GAP_S * self.sample_rate))
+
+        track = self.track(waveforms())
+        delay_s = self.hits.hold_s + self.tracker.emissions.latency_s
+        return Heard(track, places, *score_places(track, places, delay_s=delay_s))
+
+    def pieces(self, utterances: Sequence[Utterance]) -> Callable[[int], Waveform]:
+        """Make what takes the next so many samples from recordings that follow each other for ever."""
+        stream = itertools.chain.from_iterable(
+            self.load(utterances) for _ in itertools.repeat(None) if utterances
+        )
+        rest: list[Waveform] = [np.zeros(0, np.float32)]
+
+        def take(num_samples: int) -> Waveform:
+            while len(rest[0]) < num_samples:
+                rest[0] = np.concatenate([rest[0], next(stream)[1]])
+            taken, rest[0] = rest[0][:num_samples], rest[0][num_samples:]
+            return taken
+
+        return take
+
+
+def find_places(recordings: Sequence[Recorded], times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the recording of each time of the stream."""
+    ends = [recording.end_s for recording in recordings]
+    return np.minimum(np.searchsorted(ends, times_s), len(ends) - 1)
+
+
+def lasting(confidences: NDArray[np.float32], patience: int) -> NDArray[np.float32]:
+    """Take the least of each frame and those before it that patience asks for: what a threshold must not pass."""
+    if patience == 1 or not len(confidences):
+        return confidences
+    padded = np.concatenate([np.zeros_like(confidences[:1]).repeat(patience - 1, axis=0), confidences])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, patience, axis=0)
+    least: NDArray[np.float32] = windows.min(axis=-1)
+    return least
+
+
+def score_places(
+    track: Track, places: Sequence[Place], *, delay_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the best confidence at each place, and how long after the speech it would be told."""
+    scores, latencies = np.zeros(len(places)), np.zeros(len(places))
+    for number, place in enumerate(places):
+        first, last = np.searchsorted(track.ends_s, place.stretch_s, side="right").tolist()
+        column = track.confidences[first : max(last, first + 1), place.keyword]
+        if len(column):
+            best = int(column.argmax())
+            scores[number] = column[best]
+            latencies[number] = track.ends_s[first + best] + delay_s - place.speech_end_s
+    return scores, latencies
+
+
+def mix(waveform: Waveform, noise: Waveform, *, level: float, snr_db: float) -> Waveform:
+    """Add noise, scaled so that ``level`` is ``snr_db`` above its power."""
+    own = power(noise)
+    gain = np.sqrt(level / own / 10 ** (snr_db / 10)) if own > 0 else 0.0
+    return np.clip(waveform + gain * noise, -1, 1).astype(np.float32)
+
+
+def power(waveform: Waveform) -> float:
+    """Compute the mean square."""
+    return float(np.square(waveform, dtype=np.float64).mean())
