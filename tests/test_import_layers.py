@@ -35,7 +35,7 @@ ROOMS["training"] = (
     ROOMS["nn"][1] | {"pytorch_lightning", "torchmetrics", "lhotse", "jsonargparse", "soundfile", "fsspec"},
 )
 ROOMS["evaluation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
-ROOMS["segmentation"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
+ROOMS["cutting"] = (set(ROOMS) - {"nn", "training"}, {"numpy"})
 ROOMS["report"] = (
     set(ROOMS) - {"nn", "training"},
     {"numpy", "matplotlib", "jinja2", "soundfile", "soxr"},

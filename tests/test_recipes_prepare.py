@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from lhotse import CutSet
 from recipe_modules import ROOT, an4, fsdd
+from releases import write_noise
 
 from speechrnn.errors import AudioError, ManifestError
 from speechrnn.manifest import Utterance, read_manifest
@@ -370,6 +371,21 @@ def test_every_clip_is_in_one_split_of_every_fold(fold: str | None) -> None:
     counts = Counter(fsdd.split_of(clip, fold) for clip in clips)
     expected = (2400, 300, 300) if fold is None else (2250, 250, 500)
     assert tuple(counts[split] for split in SPLITS) == expected
+
+
+def test_digits_from_elsewhere_are_trained_on_and_no_more(digits: Path, tmp_path: Path) -> None:
+    clips = [("one", "ann"), ("oh", "ann"), ("nine", "bob")]
+    lines = ["audio,text,speaker", *(f"{speaker}_{word}.wav,{word},{speaker}" for word, speaker in clips)]
+    for word, speaker in clips:
+        write_noise(tmp_path / f"{speaker}_{word}.wav", 0.5)
+    (tmp_path / "more.csv").write_text("\n".join(lines) + "\n")
+    fsdd.prepare_fsdd(digits, tmp_path / "out", fold="theo", more=[tmp_path / "more.csv"])
+    split = {name: read_manifest(tmp_path / "out" / f"{name}.jsonl.gz") for name in ("train", "dev", "test")}
+    assert {name: len(clips) for name, clips in split.items()} == {"train": 2252, "dev": 250, "test": 500}
+    assert [(u.text, u.speaker) for u in split["train"][-2:]] == [("one", "ann"), ("nine", "bob")]
+    (tmp_path / "more.csv").write_text("audio,text\nann_oh.wav,oh\n")
+    with pytest.raises(ManifestError, match="--more holds no clip of a digit"):
+        fsdd.prepare_fsdd(digits, tmp_path / "out", more=[tmp_path / "more.csv"], overwrite=True)
 
 
 def test_fsdd_fold_of_an_unknown_speaker_is_an_error(tmp_path: Path) -> None:

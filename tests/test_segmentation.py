@@ -10,11 +10,11 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
 from speechrnn.cli.main import main
+from speechrnn.cutting.segmentation import SegmentationOptions, segment_utterances
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.runtime import Transcriber
-from speechrnn.segmentation import SegmentationOptions, segment_utterances
 
 PAUSE_S = 0.5
 CUT_ANYWHERE = SegmentationOptions(min_pause_s=0.3, min_piece_s=0.0)

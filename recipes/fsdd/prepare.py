@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
-from speechrnn.manifest import Utterance
+from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.training.download import fetch_release, ignore_progress
 from speechrnn.training.fingerprint import fingerprint
 
@@ -91,6 +91,7 @@ def prepare_fsdd(
     out: Path,
     *,
     fold: str | None = None,
+    more: Sequence[Path] = (),
     overwrite: bool = False,
     on_file: Callable[[], object] = bool,
 ) -> "list[PreparedManifest]":
@@ -102,12 +103,13 @@ def prepare_fsdd(
         out: Folder for the manifests.
         fold: Speaker to leave out: all his clips are the test set, the takes 5-9 of the others are
             ``dev`` and the rest of theirs is ``train``. The official split when not given.
+        more: Manifests of other clips; those whose text is a digit are trained on, too.
         overwrite: Replace existing manifests instead of refusing.
         on_file: Called once or twice for each clip, for a progress bar.
 
     Raises:
-        ManifestError: If there is no such speaker, clips are missing, packed clips are damaged, or
-            a manifest exists, or something cannot be written.
+        ManifestError: If there is no such speaker, clips are missing, packed clips are damaged, another manifest
+            cannot be read or holds no digit, or a manifest exists, or something cannot be written.
         AudioError: If a clip cannot be read.
     """
     from speechrnn.training.cuts import utterances_to_cuts, write_splits  # slow: imports lhotse
@@ -127,8 +129,22 @@ def prepare_fsdd(
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for clip in clips:
         splits[split_of(clip, fold)].append(clip)
+    for manifest in more:
+        splits["train"] += read_digits(manifest)
     cuts = {name: utterances_to_cuts(chosen) for name, chosen in splits.items()}
     return write_splits(cuts, out, overwrite=overwrite)
+
+
+def read_digits(manifest: Path) -> list[Utterance]:
+    """Read the clips of a manifest whose text is a digit.
+
+    Raises:
+        ManifestError: If there is none, or it cannot be read.
+    """
+    digits = [clip for clip in read_manifest(manifest) if clip.text in DIGITS]
+    if not digits:
+        raise ManifestError(f"{manifest}: --more holds no clip of a digit, zero to nine")
+    return digits
 
 
 def split_of(clip: Utterance, fold: str | None) -> str:
@@ -201,7 +217,12 @@ def prepare(args: argparse.Namespace) -> "list[PreparedManifest]":
     num_clips = len(SPEAKERS) * len(DIGITS) * len(INDICES)
     with Progress("preparing FSDD", total=num_clips * (1 + (source == PACKED))) as progress:
         return prepare_fsdd(
-            source, args.out, fold=args.fold, overwrite=args.overwrite, on_file=progress.advance
+            source,
+            args.out,
+            fold=args.fold,
+            more=args.more,
+            overwrite=args.overwrite,
+            on_file=progress.advance,
         )
 
 
@@ -217,6 +238,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="SPEAKER",
         help=f"test on one speaker, train on the others: {', '.join(SPEAKERS)}; "
         "OUT is then exp/fsdd/fold_SPEAKER/data unless given",
+    )
+    parser.add_argument(
+        "--more",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="MANIFEST",
+        help="clips of digits from elsewhere, to train on, too; may be given several times",
     )
     args = parser.parse_args(argv)
     if args.fold and args.out == parser.get_default("out"):

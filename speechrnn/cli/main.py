@@ -69,6 +69,7 @@ TRAIN: dict[str, Command] = {
     "prepare": Command("prepare", "make manifests from a folder, a table or a corpus"),
     "prepare shards": Command("prepare_shards", "pack utterances into few files, for very large corpora"),
     "prepare segments": Command("prepare_segments", "cut long utterances at their pauses"),
+    "prepare words": Command("prepare_words", "cut words out of transcribed speech, to train keywords on"),
     "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
     "fit": Command("train", "train a model"),
     "validate": Command("train", "measure a checkpoint on the development set"),

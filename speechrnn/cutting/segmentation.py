@@ -10,19 +10,15 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speechrnn.audio import Waveform
-from speechrnn.decoding.alignment import align_tokens, least_frames
+from speechrnn.cutting.word_times import cut_each, time_words
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import Utterance
 from speechrnn.runtime import Transcriber
 from speechrnn.runtime.interpretation import Emission
-from speechrnn.text import Vocabulary
 from speechrnn.voice_activity import Interval, VoiceActivityOptions, find_speech
-
-UNLIKELY = -30.0  # nats in each frame, of speech in a pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +47,10 @@ def segment_utterances(
 ) -> Iterator[Sequence[Utterance] | SpeechRNNError]:
     """Cut each utterance in the middle of the pauses between its words.
 
-    Args:
-        utterances: What is to be cut.
-        model: CTC model of characters, the space among them, that has those of the transcripts.
-        options: Where to cut.
-
-    Yields:
-        For each utterance in turn its pieces, together the whole of it, or the error that it met. It is one
-        piece if there is no pause, or if its text cannot be found in it.
-
-    Raises:
-        ConfigError: If the model is not one of characters with a space.
+    Each becomes pieces that are together the whole of it: one if there is no pause, or if its text cannot be found
+    in it. Arguments, answers and errors are otherwise those of ``cut_each``.
     """
-    vocabulary = model.info.vocabulary
-    if vocabulary.unit != "character" or " " not in vocabulary.tokens:
-        raise ConfigError(
-            f"model {model.info.name} cannot tell where words end: it is not one of characters with a space"
-        )
-    rate = model.info.sample_rate
-    sources = (partial(load_utterance, utterance, rate) for utterance in utterances)
-    for utterance, emission in zip(utterances, model.compute_each(sources, rate), strict=True):
-        try:
-            if isinstance(emission, SpeechRNNError):
-                raise emission
-            yield list(cut(utterance, emission, model, options))
-        except SpeechRNNError as error:
-            yield error
+    return cut_each(utterances, model, partial(cut, model=model, options=options))
 
 
 def cut(
@@ -102,42 +76,6 @@ def find_pauses(waveform: Waveform, sample_rate: int, options: SegmentationOptio
     wanted = VoiceActivityOptions(min_silence_s=options.min_pause_s, padding_s=0.0)
     speech = find_speech(waveform, sample_rate=sample_rate, options=wanted)
     return [Interval(before.end_s, behind.start_s) for before, behind in pairwise(speech)]
-
-
-def time_words(
-    words: Sequence[str], emission: Emission, pauses: Sequence[Interval], vocabulary: Vocabulary, name: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the seconds at which each word begins and ends, with nothing spoken in the pauses.
-
-    Returns:
-        Starts and ends, (words,) each; none of both where there are fewer frames than the text needs.
-
-    Raises:
-        TextError: If the vocabulary lacks a character.
-    """
-    spelled = [vocabulary.encode(word, name) for word in words]
-    space = vocabulary.ids[" "]
-    tokens = [token for tokens in spelled for token in (*tokens, space)][:-1]
-    if not pauses or not all(spelled) or len(emission.log_probs) < least_frames(tokens):
-        return np.empty(0), np.empty(0)
-    frame_s = emission.duration_s / len(emission.log_probs)
-    spans = align_tokens(silence(emission.log_probs, pauses, frame_s, (0, space)), tokens)
-    lasts = np.cumsum([len(tokens) + 1 for tokens in spelled]) - 2
-    firsts = np.array([0, *(lasts[:-1] + 2)])
-    edges = np.array(spans, dtype=np.float64) * frame_s
-    return edges[firsts, 0], edges[lasts, 1]
-
-
-def silence(
-    log_probs: NDArray[np.float32], pauses: Sequence[Interval], frame_s: float, silent: Sequence[int]
-) -> NDArray[np.float32]:
-    """Leave nothing likely in the pauses but the tokens that are ``silent``."""
-    quieted = log_probs.copy()
-    for pause in pauses:
-        frames = quieted[int(np.ceil(pause.start_s / frame_s)) : int(pause.end_s / frame_s)]
-        frames[:] = UNLIKELY
-        frames[:, list(silent)] = 0.0
-    return quieted
 
 
 def make_piece(utterance: Utterance, words: Sequence[str], begin_s: float, end_s: float) -> Utterance:

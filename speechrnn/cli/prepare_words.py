@@ -1,0 +1,40 @@
+"""``speechrnn prepare words``: words cut out of transcribed speech."""
+
+import argparse
+
+from speechrnn.cli.console import say
+from speechrnn.cli.cut_manifest import add_cut_arguments, write_pieces
+from speechrnn.cli.model_options import open_transcriber
+from speechrnn.cutting.word_clips import cut_words, that_say
+from speechrnn.manifest import read_manifest
+
+EPILOG = """\
+Clips to train a keyword model on, of people who never recorded any: the text is known, and a CTC model of characters
+tells where in the audio each word is.
+
+example:
+  speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "zero, one, two"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add source, target, model and words."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    add_cut_arguments(parser)
+    parser.add_argument(
+        "--words", required=True, metavar="WORDS", help="which ones, with commas between; they are the labels"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cut, write and sum up; status 1 if utterances had to be left out, each named."""
+    words = [word.strip() for word in args.words.split(",")]
+    if not all(words) or any(len(word.split()) > 1 for word in words):
+        say(
+            f"speechrnn prepare words: error: --words must be single words, commas between; got {args.words!r}"
+        )
+        return 2
+    utterances = that_say(words, read_manifest(args.source))
+    pieces = cut_words(utterances, open_transcriber(args), words)
+    return write_pieces(pieces, args, total=len(utterances))

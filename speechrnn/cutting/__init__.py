@@ -1,0 +1,1 @@
+"""Transcribed speech, cut: at its pauses, or into its words."""

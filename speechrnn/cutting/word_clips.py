@@ -1,0 +1,59 @@
+"""Words cut out of transcribed speech, as clips to train a keyword model on."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from speechrnn.cutting.word_times import cut_each, time_words
+from speechrnn.errors import SpeechRNNError
+from speechrnn.manifest import Utterance
+from speechrnn.runtime import Transcriber
+from speechrnn.runtime.interpretation import Emission
+
+PADDING_S = 0.12  # CTC names a token late and leaves it early
+SHORTEST_S = 0.12  # what is cut shorter was not found
+
+
+def cut_words(
+    utterances: Sequence[Utterance], model: Transcriber, words: Collection[str]
+) -> Iterator[Sequence[Utterance] | SpeechRNNError]:
+    """Cut words out of utterances that say them.
+
+    Each becomes one clip for every time that it says one of the words, ``PADDING_S`` longer on both sides, but no
+    longer than to the middle between the word and its neighbour; none if it says none, or its text cannot be found
+    in it. Answers and errors are otherwise those of ``cut_each``.
+
+    Args:
+        utterances: Transcribed speech.
+        model: Finds the words.
+        words: Which ones, single words, in whatever case.
+    """
+    labels = {word.casefold(): word for word in words}
+    return cut_each(utterances, model, partial(cut, model=model, labels=labels))
+
+
+def that_say(words: Collection[str], utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Choose the utterances that say one of the words, in whatever case."""
+    wanted = {word.casefold() for word in words}
+    return [utterance for utterance in utterances if wanted & set(utterance.text.casefold().split())]
+
+
+def cut(
+    utterance: Utterance, emission: Emission, model: Transcriber, labels: Mapping[str, str]
+) -> Iterator[Utterance]:
+    """Cut the words out of one utterance; a ``TextError`` if the vocabulary lacks a character."""
+    said = utterance.text.split()
+    starts_s, ends_s = time_words(said, emission, [], model.info.vocabulary, utterance.id)
+    for number, (start_s, end_s) in enumerate(zip(starts_s, ends_s, strict=True)):
+        before_s = (ends_s[number - 1] + start_s) / 2 if number else 0.0
+        behind_s = (end_s + starts_s[number + 1]) / 2 if number + 1 < len(said) else emission.duration_s
+        begin_s, stop_s = max(before_s, start_s - PADDING_S), min(behind_s, end_s + PADDING_S)
+        label = labels.get(said[number].casefold())
+        if label is not None and stop_s - begin_s >= SHORTEST_S:
+            yield replace(
+                utterance,
+                id=f"{utterance.id}-{number}",
+                text=label,
+                start_s=round(utterance.start_s + float(begin_s), 4),
+                duration_s=round(float(stop_s - begin_s), 4),
+            )
