@@ -52,15 +52,16 @@ def test_without_recordings_a_tenth_of_the_synthetic_clips_tests(
 ) -> None:
     out = tmp_path / "out"
     wake_word.prepare_wake_word(["Alexa"], out, **folders, num_clips=20)
-    # of 20 and 20 clips, 2 and 2 are dev; one of two utterances of speech does not say the word; one of noise
-    assert labels(out, "train") == {"alexa": 18, "_other_": 18 + 1 + 1}
+    # of 20 and 20 clips, 2 and 2 are dev; one of two utterances of speech does not say the word, and one of noise:
+    # three seconds of each
+    assert labels(out, "train") == {"alexa": 18, "_other_": 18 + 3 + 3}
     assert labels(out, "dev") == labels(out, "test") == {"alexa": 2, "_other_": 2 + 1}
 
 
 def test_recordings_test_and_some_train_when_asked_to(folders: dict[str, Path], tmp_path: Path) -> None:
     out, real = tmp_path / "out", tmp_path / "real"
     wake_word.prepare_wake_word(["alexa"], out, **folders, num_clips=10, recordings=real, num_real=2)
-    assert labels(out, "train") == {"alexa": 9 + 2 * wake_word.REAL_REPEATS, "_other_": 9 + 1 + 1}
+    assert labels(out, "train") == {"alexa": 9 + 2 * wake_word.REAL_REPEATS, "_other_": 9 + 3 + 3}
     assert labels(out, "test") == {"alexa": 3, "_other_": 1 + 1}
     heard = {
         split: {u.audio for u in read_manifest(out / f"{split}.jsonl.gz")} for split in ("train", "test")
@@ -70,15 +71,22 @@ def test_recordings_test_and_some_train_when_asked_to(folders: dict[str, Path], 
 
 def test_several_wake_words_share_a_detector(folders: dict[str, Path], tmp_path: Path) -> None:
     wake_word.prepare_wake_word(["alexa", "view  Glass"], tmp_path / "out", **folders, num_clips=10)
-    assert labels(tmp_path / "out", "train") == {"alexa": 9, "view glass": 9, "_other_": 18 + 1 + 1}
+    assert labels(tmp_path / "out", "train") == {"alexa": 9, "view glass": 9, "_other_": 18 + 3 + 3}
 
 
-def test_other_speech_is_the_second_in_the_middle(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_every_second_of_other_speech_trains_and_the_middle_one_tests(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     wake_word.prepare_wake_word(["alexa"], tmp_path / "out", **folders, num_clips=10)
-    [spoken] = [
-        u for u in read_manifest(tmp_path / "out" / "train.jsonl.gz") if u.id.startswith("_other_-train")
-    ]
-    assert (spoken.start_s, spoken.duration_s) == (1.0, 1.0)
+    stretches = {
+        split: [
+            (u.start_s, u.duration_s)
+            for u in read_manifest(tmp_path / "out" / f"{split}.jsonl.gz")
+            if u.id.startswith(f"_other_-{split}")
+        ]
+        for split in ("train", "dev")
+    }
+    assert stretches == {"train": [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)], "dev": [(1.0, 1.0)]}
 
 
 def test_too_few_recordings_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -100,6 +108,6 @@ def test_the_command_line_prepares_and_sums_up(
     options = ["--phrase", "alexa", "--num-clips", "10", "--out", str(tmp_path / "out")]
     options += ["--speech", str(folders["speech"]), "--noise", str(folders["noise"])]
     assert wake_word.main(options) == 0
-    assert "train.jsonl.gz: 20 utterances" in capsys.readouterr().out
+    assert "train.jsonl.gz: 24 utterances" in capsys.readouterr().out
     assert wake_word.main(options) == 1
     assert "--overwrite replaces it" in capsys.readouterr().err

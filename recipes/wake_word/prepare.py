@@ -21,7 +21,7 @@ from speechrnn.cli.console import Progress, messages_on_stderr, put, say
 from speechrnn.cli.main import INTERRUPTED, OK, fail
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance, read_manifest
-from speechrnn.training.stretches import middle_stretch
+from speechrnn.training.stretches import consecutive_stretches, middle_stretch
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
@@ -82,15 +82,15 @@ def prepare_wake_word(
             found = read_recordings(recordings / phrase.replace(" ", "_"), phrase, more_than=num_real)
             real["train"] += repeated(found[:num_real], REAL_REPEATS)
             real["test"] += found[num_real:]
-    dev = [*made[::DEV_EVERY], *others(read_split(speech, "dev"), phrases)]
+    dev = [*made[::DEV_EVERY], *middles(without(phrases, read_split(speech, "dev")))]
     trained = [clip for index, clip in enumerate(made) if index % DEV_EVERY]
     background = {
-        split: [*others(read_split(speech, split) + read_split(noise, split), phrases)] for split in real
+        split: without(phrases, read_split(speech, split) + read_split(noise, split)) for split in real
     }
     splits = {
-        "train": trained + real["train"] + background["train"],
+        "train": [*trained, *real["train"], *seconds(background["train"])],
         "dev": dev,
-        "test": real["test"] + background["test"] if real["test"] else dev,
+        "test": [*real["test"], *middles(background["test"])] if real["test"] else dev,
     }
     cuts = {name: utterances_to_cuts(split) for name, split in splits.items()}
     return write_splits(cuts, out, overwrite=overwrite)
@@ -132,11 +132,20 @@ def read_split(folder: Path, split: str) -> list[Utterance]:
     return read_manifest(folder / f"{split}.jsonl.gz")
 
 
-def others(utterances: Iterable[Utterance], phrases: Sequence[str]) -> Iterator[Utterance]:
-    """Take a second from the middle of each utterance in which no phrase is said."""
+def without(phrases: Sequence[str], utterances: Iterable[Utterance]) -> list[Utterance]:
+    """Choose the utterances in which no phrase is said."""
+    return [u for u in utterances if not any(phrase in u.text.lower() for phrase in phrases)]
+
+
+def middles(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+    """Take a second from the middle of each utterance: to test on as many as there are utterances."""
+    return (middle_stretch(utterance, CLIP_S, OTHER) for utterance in utterances)
+
+
+def seconds(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+    """Take every second of each utterance: what is to be told from the phrases in a stream, as much as there is."""
     for utterance in utterances:
-        if not any(phrase in utterance.text.lower() for phrase in phrases):
-            yield middle_stretch(utterance, CLIP_S, OTHER)
+        yield from consecutive_stretches(utterance, CLIP_S, OTHER)
 
 
 def read_recordings(folder: Path, phrase: str, *, more_than: int) -> list[Utterance]:
