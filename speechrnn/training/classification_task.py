@@ -18,7 +18,7 @@ from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
-from speechrnn.training.share import Mean, Share
+from speechrnn.training.share import Share
 from speechrnn.training.weight_average import weight_average
 
 
@@ -75,7 +75,7 @@ class ClassificationTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
-        self.clip_loss = Mean()
+        self.clip_loss = Share(0.0)
         self.label_errors = Share()
         self.results: list[UtteranceResult] = []
 

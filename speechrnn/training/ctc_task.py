@@ -20,7 +20,7 @@ from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
-from speechrnn.training.share import Mean, Share
+from speechrnn.training.share import Share
 from speechrnn.training.weight_average import weight_average
 
 NUM_SAMPLE_PAIRS = 2
@@ -54,7 +54,7 @@ class CTCTask(pl.LightningModule):
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
-        self.token_loss = Mean()
+        self.token_loss = Share(0.0)
         self.word_errors = Share()
         self.character_errors = Share()
         self.blank_frames = Share()

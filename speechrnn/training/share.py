@@ -1,4 +1,4 @@
-"""Shares whose integer counts add up over batches and processes."""
+"""Shares and means whose sums and counts add up over batches and processes."""
 
 import torch
 from torch import Tensor
@@ -6,18 +6,23 @@ from torchmetrics import Metric
 
 
 class Share(Metric):
-    """A part over a total, both integers until the very end; 0 when nothing was counted."""
+    """A part over a total, both kept until the very end; 0 when nothing was counted.
+
+    It also is the mean of losses: torchmetrics' ``MeanMetric`` ignores weights when it is not to look for NaN, and
+    removes NaN when it is.
+    """
 
     full_state_update = False
     part: Tensor
     total: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, part: float = 0) -> None:
+        """Begin with 0 for parts that are whole numbers, which add up exactly, and with 0.0 for others."""
         super().__init__()
-        self.add_state("part", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("part", torch.tensor(part), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, part: int, total: int) -> None:
+    def update(self, part: int | Tensor, total: int | Tensor) -> None:
         """Count a part of a total."""
         # Not in place: after a validation alone these are inference tensors, and a fit that follows cannot change them.
         self.part = self.part + part
@@ -26,28 +31,3 @@ class Share(Metric):
     def compute(self) -> Tensor:
         """Divide."""
         return self.part / self.total.clamp(min=1)
-
-
-class Mean(Metric):
-    """A sum over a count of what was summed; 0 when nothing was counted.
-
-    torchmetrics' ``MeanMetric`` ignores the weights when it is not to look for NaN, and removes NaN when it is.
-    """
-
-    full_state_update = False
-    sum: Tensor
-    count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("sum", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, sum: Tensor, count: Tensor) -> None:
-        """Add a sum, a scalar, of so many."""
-        self.sum = self.sum + sum
-        self.count = self.count + count
-
-    def compute(self) -> Tensor:
-        """Divide."""
-        return self.sum / self.count.clamp(min=1)
