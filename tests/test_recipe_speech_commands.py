@@ -151,6 +151,22 @@ def test_damaged_background_is_named(release: Path, tmp_path: Path) -> None:
         speech_commands.prepare_speech_commands(release, tmp_path / "out")
 
 
+def test_clips_from_elsewhere_are_trained_on_and_nothing_else(written: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_noise(tmp_path / f"{name}.wav", 1.0)
+    (tmp_path / "more.csv").write_text("audio,text,speaker\na.wav,go,ann\nb.wav,went,ann\n")
+    counts = []
+    for number, more in enumerate([[], [tmp_path / "more.csv"]]):
+        speech_commands.prepare_speech_commands(written, tmp_path / str(number), more=more)
+        splits = splits_of(tmp_path / str(number))
+        counts.append({name: Counter(u.text for u in split) for name, split in splits.items()})
+    assert counts[1]["train"] - counts[0]["train"] == {"go": 1}
+    assert [counts[1][name] for name in ("dev", "test")] == [counts[0][name] for name in ("dev", "test")]
+    (tmp_path / "more.csv").write_text("audio,text\nb.wav,went\n")
+    with pytest.raises(ManifestError, match="--more holds no clip of _silence_, _unknown_, down"):
+        speech_commands.prepare_speech_commands(written, tmp_path / "2", more=[tmp_path / "more.csv"])
+
+
 def test_speech_that_is_all_commands_is_named(written: Path, tmp_path: Path) -> None:
     write_noise(tmp_path / "a.wav")
     (tmp_path / "speech.csv").write_text("audio,text\na.wav,go on\n")

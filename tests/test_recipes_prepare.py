@@ -384,7 +384,7 @@ def test_digits_from_elsewhere_are_trained_on_and_no_more(digits: Path, tmp_path
     assert {name: len(clips) for name, clips in split.items()} == {"train": 2252, "dev": 250, "test": 500}
     assert [(u.text, u.speaker) for u in split["train"][-2:]] == [("one", "ann"), ("nine", "bob")]
     (tmp_path / "more.csv").write_text("audio,text\nann_oh.wav,oh\n")
-    with pytest.raises(ManifestError, match="--more holds no clip of a digit"):
+    with pytest.raises(ManifestError, match="--more holds no clip of zero, one, two"):
         fsdd.prepare_fsdd(digits, tmp_path / "out", more=[tmp_path / "more.csv"], overwrite=True)
 
 

@@ -10,7 +10,7 @@ from tiny_model import SAMPLE_RATE, write_model
 import speechrnn
 from speechrnn.cli.main import main
 from speechrnn.cutting.word_clips import PADDING_S, cut_words, that_say
-from speechrnn.errors import SpeechRNNError
+from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import read_manifest
 from speechrnn.runtime import Transcriber
@@ -32,6 +32,25 @@ def test_a_word_is_cut_out_each_time_that_it_is_said(tmp_path: Path, model: Tran
     assert {clip.speaker for clip in clips} == {"s1"}
     heard = [model.transcribe(load_utterance(clip, SAMPLE_RATE), SAMPLE_RATE).text for clip in clips]
     assert [text.strip() for text in heard] == ["ca", "ca"]
+
+
+def test_a_clip_can_have_what_is_said_around_the_word(tmp_path: Path, model: Transcriber) -> None:
+    utterance = record(tmp_path / "u.wav", "ab ca", "b", "ca")
+    (alone,) = cut_words([utterance], model, ["b"])
+    (clips,) = cut_words([utterance], model, ["ab", "b"], clip_s=1.5)
+    assert isinstance(alone, list)
+    assert isinstance(clips, list)
+    assert [(clip.text, clip.duration_s) for clip in clips] == [("ab", 1.5), ("b", 1.5)]
+    assert clips[0].start_s == 0.0  # the word is nearer to the beginning
+    middle_s = alone[0].start_s + alone[0].duration_s / 2
+    assert clips[1].start_s + 0.75 == pytest.approx(middle_s, abs=0.001)
+    (whole,) = cut_words([utterance], model, ["b"], clip_s=100.0)
+    assert isinstance(whole, list)
+    assert len(load_utterance(whole[0], SAMPLE_RATE)) == pytest.approx(
+        len(load_utterance(utterance, SAMPLE_RATE)), abs=2
+    )
+    with pytest.raises(ConfigError, match="clip_s must be > 0 s and finite, got 0"):
+        cut_words([utterance], model, ["b"], clip_s=0.0)
 
 
 def test_a_label_is_written_as_it_was_asked_for(tmp_path: Path, model: Transcriber) -> None:

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 from speechrnn.cli.console import Progress
 from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
-from speechrnn.manifest import Utterance, read_manifest
+from speechrnn.manifest import Utterance
 from speechrnn.training.download import fetch_release, ignore_progress
 from speechrnn.training.fingerprint import fingerprint
+from speechrnn.training.more_clips import read_more_clips
 
 if TYPE_CHECKING:
     from speechrnn.training.cuts import PreparedManifest
@@ -130,21 +131,9 @@ def prepare_fsdd(
     for clip in clips:
         splits[split_of(clip, fold)].append(clip)
     for manifest in more:
-        splits["train"] += read_digits(manifest)
+        splits["train"] += read_more_clips(manifest, DIGITS)
     cuts = {name: utterances_to_cuts(chosen) for name, chosen in splits.items()}
     return write_splits(cuts, out, overwrite=overwrite)
-
-
-def read_digits(manifest: Path) -> list[Utterance]:
-    """Read the clips of a manifest whose text is a digit.
-
-    Raises:
-        ManifestError: If there is none, or it cannot be read.
-    """
-    digits = [clip for clip in read_manifest(manifest) if clip.text in DIGITS]
-    if not digits:
-        raise ManifestError(f"{manifest}: --more holds no clip of a digit, zero to nine")
-    return digits
 
 
 def split_of(clip: Utterance, fold: str | None) -> str:

@@ -23,6 +23,7 @@ from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines, read_manifest
 from speechrnn.training.download import fetch_release, ignore_progress
+from speechrnn.training.more_clips import read_more_clips
 from speechrnn.training.stretches import consecutive_stretches, duration_s, middle_stretch
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def prepare_speech_commands(
     out: Path,
     *,
     num_classes: int = 12,
+    more: Sequence[Path] = (),
     speech: Path | None = None,
     noise: Path | None = None,
     overwrite: bool = False,
@@ -102,6 +104,7 @@ def prepare_speech_commands(
         source: The unpacked release, or folders named after their words.
         out: Folder for the manifests.
         num_classes: 12 (ten commands, ``_unknown_``, ``_silence_``) or 35 (every word).
+        more: Manifests of other clips; those whose text is a class are trained on, too.
         speech: Manifest of utterances, whose seconds are more ``_unknown_`` to train on; those in which a command
             is said are left out.
         noise: Manifest of recordings, of which a second each is more ``_silence_`` to train on.
@@ -123,6 +126,9 @@ def prepare_speech_commands(
         splits["train"] += [] if noise is None else list(cut_noise(noise))
     else:
         splits = {name: [clip for clip in split if is_word(clip)] for name, split in splits.items()}
+    labels = sorted({clip.text for clip in splits["train"]})
+    for manifest in more:
+        splits["train"] += read_more_clips(manifest, labels)
     cuts = {name: utterances_to_cuts(watched(split, on_file)) for name, split in splits.items()}
     return write_splits(cuts, out, overwrite=overwrite)
 
@@ -301,6 +307,7 @@ def prepare(args: argparse.Namespace) -> "list[PreparedManifest]":
             source,
             args.out,
             num_classes=args.classes,
+            more=args.more,
             speech=args.speech,
             noise=args.noise,
             overwrite=args.overwrite,
@@ -321,6 +328,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=(12, 35),
         default=12,
         help="12: ten commands, _unknown_ and _silence_; 35: every word; default: 12",
+    )
+    parser.add_argument(
+        "--more",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="MANIFEST",
+        help="clips of the words from elsewhere, to train on, too; may be given several times",
     )
     parser.add_argument(
         "--speech", metavar="MANIFEST", type=Path, help="read speech, for more of _unknown_ in training"

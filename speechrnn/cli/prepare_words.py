@@ -4,7 +4,7 @@ import argparse
 
 from speechrnn.cli.console import say
 from speechrnn.cli.cut_manifest import add_cut_arguments, write_pieces
-from speechrnn.cli.model_options import open_transcriber
+from speechrnn.cli.model_options import number, open_transcriber
 from speechrnn.cutting.word_clips import cut_words, that_say
 from speechrnn.manifest import read_manifest
 
@@ -12,8 +12,9 @@ EPILOG = """\
 Clips to train a keyword model on, of people who never recorded any: the text is known, and a CTC model of characters
 tells where in the audio each word is.
 
-example:
+examples:
   speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "zero, one, two"
+  speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "go, stop" --clip-seconds 1
 """
 
 
@@ -24,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cut_arguments(parser)
     parser.add_argument(
         "--words", required=True, metavar="WORDS", help="which ones, with commas between; they are the labels"
+    )
+    parser.add_argument(
+        "--clip-seconds",
+        type=number(least=0.1),
+        metavar="S",
+        help="clips of that length, the word in the middle and around it what is said there; default: the word alone",
     )
 
 
@@ -36,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         )
         return 2
     utterances = that_say(words, read_manifest(args.source))
-    pieces = cut_words(utterances, open_transcriber(args), words)
+    pieces = cut_words(utterances, open_transcriber(args), words, clip_s=args.clip_seconds)
     return write_pieces(pieces, args, total=len(utterances))

@@ -1,11 +1,12 @@
 """Words cut out of transcribed speech, as clips to train a keyword model on."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from speechrnn.cutting.word_times import cut_each, time_words
-from speechrnn.errors import SpeechRNNError
+from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.manifest import Utterance
 from speechrnn.runtime import Transcriber
 from speechrnn.runtime.interpretation import Emission
@@ -15,7 +16,11 @@ SHORTEST_S = 0.12  # what is cut shorter was not found
 
 
 def cut_words(
-    utterances: Sequence[Utterance], model: Transcriber, words: Collection[str]
+    utterances: Sequence[Utterance],
+    model: Transcriber,
+    words: Collection[str],
+    *,
+    clip_s: float | None = None,
 ) -> Iterator[Sequence[Utterance] | SpeechRNNError]:
     """Cut words out of utterances that say them.
 
@@ -27,9 +32,16 @@ def cut_words(
         utterances: Transcribed speech.
         model: Finds the words.
         words: Which ones, single words, in whatever case.
+        clip_s: Seconds of each clip, > 0, the word in its middle and around it what is said there, as a detector
+            hears it in a stream; shorter utterances are taken whole. The word alone when not given.
+
+    Raises:
+        ConfigError: If ``clip_s`` is not > 0.
     """
+    if clip_s is not None and not 0 < clip_s < math.inf:
+        raise ConfigError(f"clip_s must be > 0 s and finite, got {clip_s}")
     labels = {word.casefold(): word for word in words}
-    return cut_each(utterances, model, partial(cut, model=model, labels=labels))
+    return cut_each(utterances, model, partial(cut, model=model, labels=labels, clip_s=clip_s))
 
 
 def that_say(words: Collection[str], utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -39,7 +51,11 @@ def that_say(words: Collection[str], utterances: Sequence[Utterance]) -> list[Ut
 
 
 def cut(
-    utterance: Utterance, emission: Emission, model: Transcriber, labels: Mapping[str, str]
+    utterance: Utterance,
+    emission: Emission,
+    model: Transcriber,
+    labels: Mapping[str, str],
+    clip_s: float | None,
 ) -> Iterator[Utterance]:
     """Cut the words out of one utterance; a ``TextError`` if the vocabulary lacks a character."""
     said = utterance.text.split()
@@ -50,6 +66,8 @@ def cut(
         begin_s, stop_s = max(before_s, start_s - PADDING_S), min(behind_s, end_s + PADDING_S)
         label = labels.get(said[number].casefold())
         if label is not None and stop_s - begin_s >= SHORTEST_S:
+            if clip_s is not None:
+                begin_s, stop_s = widen(begin_s, stop_s, clip_s, emission.duration_s)
             yield replace(
                 utterance,
                 id=f"{utterance.id}-{number}",
@@ -57,3 +75,9 @@ def cut(
                 start_s=round(utterance.start_s + float(begin_s), 4),
                 duration_s=round(float(stop_s - begin_s), 4),
             )
+
+
+def widen(begin_s: float, stop_s: float, length_s: float, whole_s: float) -> tuple[float, float]:
+    """Lay a stretch of a length around the middle of another, within the whole."""
+    begin_s = max(0.0, min((begin_s + stop_s - length_s) / 2, whole_s - length_s))
+    return begin_s, min(begin_s + length_s, whole_s)
