@@ -27,6 +27,7 @@ LEAST_RISE_DB, MOST_RISE_DB = 3.0, 8.0
 FALL_SHARE = 0.6  # of the rise at which speech begins is where it ends
 BANDS = (80.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)  # Hz; steady noise in one leaves the others
 MOST_FRAMES = 4096  # at a time
+UNITS_PER_DB = 256  # of levels, which are kept in 16 bits: hours have millions of them
 
 
 class Interval(NamedTuple):
@@ -87,7 +88,7 @@ def find_speech(
     return find_speech_in_levels(levels, duration_s=len(waveform) / sample_rate, options=options)
 
 
-def measure_levels(blocks: Iterable[NDArray[np.float32]], *, sample_rate: int) -> NDArray[np.float32]:
+def measure_levels(blocks: Iterable[NDArray[np.float32]], *, sample_rate: int) -> NDArray[np.int16]:
     """Measure the level of each 10 ms in each of ``BANDS``, so that a recording need not be held whole.
 
     Args:
@@ -95,19 +96,20 @@ def measure_levels(blocks: Iterable[NDArray[np.float32]], *, sample_rate: int) -
         sample_rate: Hz.
 
     Returns:
-        (frames, bands) dB below full scale, of as many frames of 20 ms as fit, one each 10 ms; bands above
-        half the rate are left out.
+        (frames, bands) in dB over full scale times ``UNITS_PER_DB``, of as many frames of 20 ms as fit, one each
+        10 ms; bands above half the rate are left out.
     """
     hop = max(1, round(FRAME_S * sample_rate))
     bands = make_bands(2 * hop, sample_rate)
-    levels = array("f")  # grows in its place: hours of pieces would be held twice when they are joined
+    levels = array("h")  # grows in its place: hours of pieces would be held twice when they are joined
     rest = np.zeros(0, dtype=np.float32)
     for block in blocks:
         rest = np.concatenate([rest, block])
         while (num_frames := min(len(rest) // hop - 1, MOST_FRAMES)) > 0:
-            levels.frombytes(measure_frames(rest[: (num_frames + 1) * hop], bands).tobytes())
+            measured = measure_frames(rest[: (num_frames + 1) * hop], bands)
+            levels.frombytes(np.round(UNITS_PER_DB * measured).astype(np.int16).tobytes())
             rest = rest[num_frames * hop :]
-    return np.asarray(levels, dtype=np.float32).reshape(-1, bands.shape[1])
+    return np.asarray(levels, dtype=np.int16).reshape(-1, bands.shape[1])
 
 
 def make_bands(size: int, sample_rate: int) -> NDArray[np.float32]:
@@ -130,7 +132,7 @@ def measure_frames(waveform: NDArray[np.float32], bands: NDArray[np.float32]) ->
 
 
 def find_speech_in_levels(
-    levels: NDArray[np.float32],
+    levels: NDArray[np.int16],
     *,
     duration_s: float,
     options: VoiceActivityOptions = VoiceActivityOptions(),
@@ -150,14 +152,14 @@ def find_speech_in_levels(
     return tuple(part for run in joined for part in cut_run(run, rises, options.max_speech_s))
 
 
-def measure_rises(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure how far each frame of (frames, bands) rises above the background, dB, mean over bands.
+def measure_rises(levels: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Measure how far each frame of (frames, bands) levels rises above the background, dB, mean over bands.
 
     Band by band, since hours have millions of frames.
     """
     rises = np.zeros(len(levels), dtype=np.float32)
     for band in levels.T:
-        smooth = smoothen(band)
+        smooth = smoothen(band.astype(np.float32) / UNITS_PER_DB)
         rises += np.maximum(smooth - sliding_percentile(smooth, FLOOR_PERCENTILE), 0) / levels.shape[1]
     return rises
 
@@ -184,7 +186,11 @@ def sliding_percentile(levels: NDArray[np.float32], percentile: float) -> NDArra
     found = [
         np.percentile(levels[max(0, min(c, len(levels)) - half) : c + half], percentile) for c in centres
     ]
-    return np.interp(np.arange(len(levels)), centres, found).astype(np.float32)
+    percentiles = np.empty(len(levels), dtype=np.float32)
+    for first in range(0, len(levels), MOST_FRAMES):
+        piece = percentiles[first : first + MOST_FRAMES]
+        piece[:] = np.interp(np.arange(first, first + len(piece)), centres, found)
+    return percentiles
 
 
 def find_runs(
