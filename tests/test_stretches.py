@@ -1,5 +1,6 @@
 """Stretches of longer recordings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,8 @@ def test_consecutive_stretches_leave_out_what_is_no_whole_one() -> None:
         ("other-a-0", "other", "s", 10.0, 1.0),
         ("other-a-1", "other", "s", 11.0, 1.0),
     ]
+    every_second = consecutive_stretches(replace(utterance, duration_s=3.0), 1.0, "other", every=2)
+    assert [cut.start_s for cut in every_second] == [10.0, 12.0]
 
 
 def test_audio_that_is_not_there_is_named(tmp_path: Path) -> None:

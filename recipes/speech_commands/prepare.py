@@ -51,6 +51,7 @@ SHARE_PER_COMMAND = 0.1
 # Training, dev and test hear different parts of each background recording.
 BACKGROUND_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
 CLIP_S = 1.0
+SPEECH_EVERY = 3  # seconds of read speech; all of them would outnumber the commands too far
 MAX_NAMED = 10
 
 
@@ -105,8 +106,8 @@ def prepare_speech_commands(
         out: Folder for the manifests.
         num_classes: 12 (ten commands, ``_unknown_``, ``_silence_``) or 35 (every word).
         more: Manifests of other clips; those whose text is a class are trained on, too.
-        speech: Manifest of utterances, whose seconds are more ``_unknown_`` to train on; those in which a command
-            is said are left out.
+        speech: Manifest of utterances, of which every third second is more ``_unknown_`` to train on; those in
+            which a command is said are left out.
         noise: Manifest of recordings, of which a second each is more ``_silence_`` to train on.
         overwrite: Replace existing manifests instead of refusing.
         on_file: Called for each clip, for a progress bar.
@@ -276,7 +277,7 @@ def sample_background(source: Path, split: str, number: int) -> Iterator[Utteran
 
 
 def cut_speech(manifest: Path) -> Iterator[Utterance]:
-    """Cut the utterances in which no command is said into seconds: they teach what running speech is.
+    """Cut seconds out of the utterances in which no command is said: they teach what running speech is.
 
     Raises:
         ManifestError: If the manifest cannot be read, or holds no such utterance.
@@ -285,7 +286,7 @@ def cut_speech(manifest: Path) -> Iterator[Utterance]:
     if not chosen:
         raise ManifestError(f"{manifest}: --speech holds no utterance without a command")
     for utterance in chosen:
-        yield from consecutive_stretches(utterance, CLIP_S, UNKNOWN)
+        yield from consecutive_stretches(utterance, CLIP_S, UNKNOWN, every=SPEECH_EVERY)
 
 
 def cut_noise(manifest: Path) -> Iterator[Utterance]:

@@ -26,14 +26,16 @@ def middle_stretch(utterance: Utterance, longest_s: float, label: str) -> Uttera
     )
 
 
-def consecutive_stretches(utterance: Utterance, length_s: float, label: str) -> Iterator[Utterance]:
-    """Cut an utterance into stretches and label them; what is left behind the last is lost.
+def consecutive_stretches(
+    utterance: Utterance, length_s: float, label: str, *, every: int = 1
+) -> Iterator[Utterance]:
+    """Cut an utterance into stretches and label every so-many-th; what is left behind the last is lost.
 
     Raises:
         AudioError: If the utterance's length is not known and its audio cannot be read.
     """
     whole_s = utterance.duration_s or duration_s(utterance.audio) - utterance.start_s
-    for index in range(int(whole_s / length_s)):
+    for index in range(0, int(whole_s / length_s), every):
         yield replace(
             utterance,
             id=f"{label}-{utterance.id}-{index}",
