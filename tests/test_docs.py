@@ -18,7 +18,7 @@ BLOCK = re.compile(
     r"(?:^<!-- (?P<how>in|not in) tests: (?P<what>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-FITS = re.compile(r"^speechrnn fit (?:.*\\\n)*.*$", re.MULTILINE)
+CHANGED = re.compile(r"^speechrnn (?:fit|prepare words) (?:.*\\\n)*.*$", re.MULTILINE)
 LONGEST_S = 300
 NOT_RUN = {
     ("index.md", "pip asks a package index"),
@@ -40,13 +40,13 @@ class Block(NamedTuple):
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Find a page's blocks; long trainings get the options that make them short."""
+    """Find a page's blocks; commands get the options that make them short, or fit for the small releases."""
     blocks = []
     for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
         text = found["text"]
         if found["how"] == "in":
-            text, number = FITS.subn(lambda fit, more=found["what"]: f"{fit[0]} {more}", text)
-            assert number, f"{page}: nothing to shorten in {text}"
+            text, number = CHANGED.subn(lambda command, more=found["what"]: f"{command[0]} {more}", text)
+            assert number, f"{page}: nothing to change in {text}"
         blocks.append(Block(found["kind"], text, found["what"] if found["how"] == "not in" else None))
     return blocks
 
