@@ -59,8 +59,8 @@ demo-train: .venv/train
 # The models again. AN4=, LIBRISPEECH= and SPEECH_COMMANDS= name releases that are unpacked already; else they are
 # downloaded. NOISE= is a folder of recordings without speech.
 # What was interrupted goes on; the result lies in exp/ and replaces nothing.
-FIT = $(BIN)/speechrnn fit --config $(2) --trainer.default_root_dir $(1) --data.root $(or $(3),$(1)/data) \
-  $$(test -f $(1)/checkpoints/last.ckpt && echo --ckpt_path last || echo "$(4)")
+FIT = $(BIN)/speechrnn fit --config $(2) --trainer.default_root_dir $(1) --data.root $(1)/data \
+  $$(test -f $(1)/checkpoints/last.ckpt && echo --ckpt_path last)
 
 exp/an4/data/train.jsonl.gz: | .venv/train
 	@$(BIN)/python recipes/an4/prepare.py $(if $(AN4),--source $(AN4)) --out $(@D)
@@ -81,8 +81,6 @@ model-an4: exp/an4/final/data/train.jsonl.gz ## train the shipped model an4 agai
 	@$(BIN)/speechrnn export exp/an4/final/checkpoints/last.ckpt exp/an4/final/an4.onnx --int8-weights \
 	  --card recipes/an4/card.json --check exp/an4/final/data/test.jsonl.gz --overwrite
 
-COMMANDS := yes,no,up,down,left,right,on,off,stop,go
-
 exp/noise/train.jsonl.gz: | .venv/train
 	@test -d "$(NOISE)" || { echo "NOISE= must name a folder of recordings without speech, such as ESC-10's"; exit 1; }
 	@mkdir -p $(@D)
@@ -90,20 +88,13 @@ exp/noise/train.jsonl.gz: | .venv/train
 	@$(BIN)/speechrnn prepare $(@D)/all.csv $(@D) --relative-to "$(NOISE)" --speaker-pattern '([^/]+)\.[a-z]+$$' \
 	  --split-by-speaker test=0.3
 
-exp/words/%.jsonl.gz: exp/%/data/train.jsonl.gz
-	@mkdir -p $(@D)
-	@$(BIN)/speechrnn prepare words $< $@ --words $(COMMANDS) --clip-seconds 1
-
-exp/commands_en/data/train.jsonl.gz: exp/noise/train.jsonl.gz exp/words/librispeech.jsonl.gz exp/words/an4.jsonl.gz
+exp/commands_en/data/train.jsonl.gz: exp/noise/train.jsonl.gz exp/librispeech/data/train.jsonl.gz
 	@$(BIN)/python recipes/speech_commands/prepare.py $(if $(SPEECH_COMMANDS),--source $(SPEECH_COMMANDS)) --out $(@D) \
-	  --speech exp/librispeech/data/train.jsonl.gz --noise exp/noise/train.jsonl.gz \
-	  --more exp/words/librispeech.jsonl.gz --more exp/words/an4.jsonl.gz
+	  --speech exp/librispeech/data/train.jsonl.gz --noise exp/noise/train.jsonl.gz
 
-model-commands-en: exp/commands_en/data/train.jsonl.gz ## train the shipped model commands-en again (half an hour on one core)
-	@$(call FIT,exp/commands_en/first,recipes/speech_commands/gru.yaml,exp/commands_en/data)
-	@$(call FIT,exp/commands_en,recipes/speech_commands/gru.yaml,,--init-from \
-	  exp/commands_en/first/checkpoints/last.ckpt) --model.optimization.lr 1e-3 --trainer.max_epochs 24
-	@$(BIN)/speechrnn export exp/commands_en/checkpoints/last.ckpt exp/commands_en/commands-en.onnx \
+model-commands-en: exp/commands_en/data/train.jsonl.gz ## train the shipped model commands-en again (ten minutes on one core)
+	@$(call FIT,exp/commands_en,recipes/speech_commands/gru.yaml)
+	@$(BIN)/speechrnn export exp/commands_en/checkpoints/best.ckpt exp/commands_en/commands-en.onnx \
 	  --card recipes/speech_commands/card.json --check exp/commands_en/data/dev.jsonl.gz --overwrite
 
 model-read-en: exp/read_en/data/train.jsonl.gz ## train a model of read English (hours on one core)

@@ -108,16 +108,23 @@ def test_read_speech_without_commands_and_noise_add_to_the_training_set(
     )
     (tmp_path / "speech.csv").write_text("\n".join(rows) + "\n")
     (tmp_path / "noise.csv").write_text("audio,text\nhum.wav,\n")
-    speech_commands.prepare_speech_commands(
-        written, tmp_path / "out", speech=tmp_path / "speech.csv", noise=tmp_path / "noise.csv"
-    )
+    more = {"speech": tmp_path / "speech.csv", "noise": tmp_path / "noise.csv"}
+    speech_commands.prepare_speech_commands(written, tmp_path / "out", **more)
     added = [u for u in splits_of(tmp_path / "out")["train"] if u.audio.parent == tmp_path]
-    # of five seconds without a command the first and the fourth, none of "go", none of half a second; of noise the
-    # middle second
+    # the middle second of five begins at two; who says "go" gives no example of unknown
     assert [(u.text, u.audio.name, u.start_s, u.duration_s) for u in added] == [
-        ("_unknown_", "long.wav", 0.0, 1.0),
-        ("_unknown_", "long.wav", 3.0, 1.0),
+        ("_unknown_", "long.wav", 2.0, 1.0),
+        ("_unknown_", "short.wav", 0.0, 0.5),
         ("_silence_", "hum.wav", 1.0, 1.0),
+    ]
+    speech_commands.prepare_speech_commands(written, tmp_path / "detector", detector=True, **more)
+    added = [
+        u for u in splits_of(tmp_path / "detector")["train"] if u.text == "_unknown_" and u.speaker == "ann"
+    ]
+    # of five seconds the first and the fourth
+    assert [(u.audio.name, u.start_s, u.duration_s) for u in added] == [
+        ("long.wav", 0.0, 1.0),
+        ("long.wav", 3.0, 1.0),
     ]
 
 

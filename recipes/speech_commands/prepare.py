@@ -51,7 +51,11 @@ SHARE_PER_COMMAND = 0.1
 # Training, dev and test hear different parts of each background recording.
 BACKGROUND_PARTS = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
 CLIP_S = 1.0
-SPEECH_EVERY = 3  # seconds of read speech; all of them would outnumber the commands too far
+
+# Read speech teaches what running speech without commands is. A model of clips hears little of it, of some speakers;
+# a detector every third second: all of them would outnumber the commands too far.
+NUM_SPEECH_SPEAKERS = 8
+SPEECH_EVERY = 3
 MAX_NAMED = 10
 
 
@@ -96,6 +100,7 @@ def prepare_speech_commands(
     more: Sequence[Path] = (),
     speech: Path | None = None,
     noise: Path | None = None,
+    detector: bool = False,
     overwrite: bool = False,
     on_file: Callable[[], object] = bool,
 ) -> "list[PreparedManifest]":
@@ -106,9 +111,10 @@ def prepare_speech_commands(
         out: Folder for the manifests.
         num_classes: 12 (ten commands, ``_unknown_``, ``_silence_``) or 35 (every word).
         more: Manifests of other clips; those whose text is a class are trained on, too.
-        speech: Manifest of utterances, of which every third second is more ``_unknown_`` to train on; those in
-            which a command is said are left out.
+        speech: Manifest of utterances, of which a second each is more ``_unknown_`` to train on: those of the
+            first 8 speakers in which no command is said.
         noise: Manifest of recordings, of which a second each is more ``_silence_`` to train on.
+        detector: Take every third second of ``speech``, of all speakers.
         overwrite: Replace existing manifests instead of refusing.
         on_file: Called for each clip, for a progress bar.
 
@@ -123,7 +129,7 @@ def prepare_speech_commands(
     splits = split_by_lists(source, clips) if is_official(source) else split_by_speaker(clips)
     if num_classes == 12:
         splits = {name: twelve_classes(source, name, split) for name, split in splits.items()}
-        splits["train"] += [] if speech is None else list(cut_speech(speech))
+        splits["train"] += [] if speech is None else list(cut_speech(speech, detector=detector))
         splits["train"] += [] if noise is None else list(cut_noise(noise))
     else:
         splits = {name: [clip for clip in split if is_word(clip)] for name, split in splits.items()}
@@ -276,17 +282,24 @@ def sample_background(source: Path, split: str, number: int) -> Iterator[Utteran
         )
 
 
-def cut_speech(manifest: Path) -> Iterator[Utterance]:
-    """Cut seconds out of the utterances in which no command is said: they teach what running speech is.
+def cut_speech(manifest: Path, *, detector: bool) -> Iterator[Utterance]:
+    """Cut seconds out of the utterances in which no command is said.
+
+    The middle one of each utterance of the first speakers by name; for a detector every third one, of all speakers.
 
     Raises:
         ManifestError: If the manifest cannot be read, or holds no such utterance.
     """
-    chosen = [u for u in read_manifest(manifest) if not set(u.text.split()) & set(COMMANDS)]
+    utterances = read_manifest(manifest)
+    speakers = sorted({str(u.speaker) for u in utterances})[: None if detector else NUM_SPEECH_SPEAKERS]
+    chosen = [u for u in utterances if str(u.speaker) in speakers and not set(u.text.split()) & set(COMMANDS)]
     if not chosen:
         raise ManifestError(f"{manifest}: --speech holds no utterance without a command")
     for utterance in chosen:
-        yield from consecutive_stretches(utterance, CLIP_S, UNKNOWN, every=SPEECH_EVERY)
+        if detector:
+            yield from consecutive_stretches(utterance, CLIP_S, UNKNOWN, every=SPEECH_EVERY)
+        else:
+            yield middle_stretch(utterance, CLIP_S, UNKNOWN)
 
 
 def cut_noise(manifest: Path) -> Iterator[Utterance]:
@@ -311,6 +324,7 @@ def prepare(args: argparse.Namespace) -> "list[PreparedManifest]":
             more=args.more,
             speech=args.speech,
             noise=args.noise,
+            detector=args.detector,
             overwrite=args.overwrite,
             on_file=progress.advance,
         )
@@ -346,6 +360,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MANIFEST",
         type=Path,
         help="recordings without speech, for more of _silence_ in training",
+    )
+    parser.add_argument(
+        "--detector",
+        action="store_true",
+        help="every third second of --speech, where it is the middle one of each utterance of eight speakers else",
     )
     return run_recipe(parser.parse_args(argv), prepare)
 
