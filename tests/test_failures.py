@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -231,15 +232,27 @@ def test_the_death_of_a_process_that_loads_audio_is_said_and_leaves_a_checkpoint
         enable_checkpointing=True,
         plugins=[DurableCheckpointIO()],
     )
-    with pytest.raises(RuntimeError, match="DataLoader worker .* (killed|exited unexpectedly)") as caught:
+    # torch's own, or that of the connection on which the worker was sending
+    with pytest.raises((RuntimeError, ConnectionError, EOFError)) as caught:
         trainer.fit(make_task(), datamodule=make_data(corpus, num_workers=2))
     assert time.monotonic() - kill.killed_s < 60
-    assert "stopped by RuntimeError; to go on: --ckpt_path last" in caplog.text
+    assert re.search(r"stopped by \w+Error; to go on: --ckpt_path last", caplog.text)
     assert find_last(tmp_path / "checkpoints").name == "last.ckpt"
     advice = str(explain_lost_worker(caught.value))
-    assert advice.startswith("a process that loads audio was lost: DataLoader worker")
+    assert advice.startswith("a process that loads audio was lost: ")
     assert "lower --data.num_workers; to go on: --ckpt_path last" in advice
     assert explain_lost_worker(RuntimeError("shapes differ")) is None
+    assert explain_lost_worker(ConnectionResetError("of a logger, say")) is None
+
+
+def test_a_connection_that_ends_in_mid_answer_is_a_lost_worker() -> None:
+    here, there = multiprocessing.Pipe()
+    there.close()
+    with pytest.raises(EOFError) as caught:
+        here.recv()
+    assert str(explain_lost_worker(caught.value)).startswith(
+        "a process that loads audio was lost: it sent no more. If"
+    )
 
 
 def test_workers_live_through_what_tells_a_job_to_stop(corpus: Path) -> None:

@@ -304,7 +304,7 @@ def run(argv: list[str]) -> int:
     try:
         with notes_on_stderr():
             fit_or_measure()
-    except RuntimeError as error:
+    except (RuntimeError, ConnectionError, EOFError) as error:
         advice = explain_lack_of_memory(error) or explain_lost_worker(error)
         if advice is None:
             raise

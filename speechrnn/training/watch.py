@@ -4,6 +4,7 @@ import json
 import logging
 import resource
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class PeakMemory(Callback):
         )
 
 
-def explain_lack_of_memory(error: RuntimeError) -> TrainingError | None:
+def explain_lack_of_memory(error: Exception) -> TrainingError | None:
     """Say what to do about an error of torch, if it is a lack of memory."""
     if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
         return None
@@ -135,12 +136,17 @@ def explain_lack_of_memory(error: RuntimeError) -> TrainingError | None:
     )
 
 
-def explain_lost_worker(error: RuntimeError) -> TrainingError | None:
-    """Say what to do about an error of torch, if it is a worker that was killed."""
-    if not str(error).startswith("DataLoader worker"):
+def explain_lost_worker(error: Exception) -> TrainingError | None:
+    """Say what to do about an error, if it is of a worker that was killed: torch's, or of what it was sending."""
+    frames = traceback.extract_tb(error.__traceback__)
+    is_cut_off = isinstance(error, ConnectionError | EOFError) and any(
+        "multiprocessing" in frame.filename for frame in frames
+    )
+    if not (is_cut_off or str(error).startswith("DataLoader worker")):
         return None
+    reason = str(error).partition("\n")[0].strip().removesuffix(".") or "it sent no more"
     return TrainingError(
-        f"a process that loads audio was lost: {str(error).splitlines()[0].strip()} If the system ran out of memory, "
+        f"a process that loads audio was lost: {reason}. If the system ran out of memory, "
         "lower --data.num_workers; to go on: --ckpt_path last"
     )
 
