@@ -96,7 +96,7 @@ def measure_levels(blocks: Iterable[NDArray[np.float32]], *, sample_rate: int) -
         sample_rate: Hz.
 
     Returns:
-        (frames, bands) in dB over full scale times ``UNITS_PER_DB``, of as many frames of 20 ms as fit, one each
+        (frames, bands) dB relative to full scale times ``UNITS_PER_DB``, of as many frames of 20 ms as fit, one each
         10 ms; bands above half the rate are left out.
     """
     hop = max(1, round(FRAME_S * sample_rate))

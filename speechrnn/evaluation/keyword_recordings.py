@@ -39,9 +39,9 @@ class KeywordTrial:
 
 
 def says(utterance: Utterance, keyword: Keyword) -> bool:
-    """Tell whether an utterance's text says a keyword, as its label or any spelling has it, in whole words."""
+    """Tell whether an utterance's text says a keyword in whole words: a spelling, or the label of a recorded one."""
     text = f" {plain(utterance.text)} "
-    return any(f" {plain(phrase)} " in text for phrase in (keyword.label, *keyword.spellings))
+    return any(f" {plain(phrase)} " in text for phrase in keyword.spellings or (keyword.label,))
 
 
 def assign(positives: Sequence[Utterance], keywords: Sequence[Keyword]) -> list[int]:
