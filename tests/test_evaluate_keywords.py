@@ -142,7 +142,7 @@ def test_to_hear_a_keyword_where_the_text_says_it_is_no_false_alarm(folder: Path
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("turn on the light", True), ("the ONSET", False), ("hold on", True), ("", False), ("put_on", True), ("a switch", False)],
+    [("turn on the light", True), ("the ONSET", False), ("", False), ("put_on", True), ("a switch", False)],
 )
 def test_a_text_says_a_keyword_in_whole_words(text: str, said: bool) -> None:
     utterance = Utterance(id="a", audio=Path("a.wav"), text=text)
