@@ -132,3 +132,11 @@ def test_cuda_without_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_device_is_refused(device: str) -> None:
     with pytest.raises(ConfigError, match="device must be auto, cpu, cuda or cuda:N"):
         session.choose_providers(device)
+
+
+def test_more_threads_than_processors_are_not_started(caplog: pytest.LogCaptureFixture) -> None:
+    processors = len(session.usable_processors())
+    assert session.check_threads(processors) == processors
+    assert not caplog.messages
+    assert session.check_threads(2000) == processors
+    assert "2000 threads would wait" in caplog.text

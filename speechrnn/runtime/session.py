@@ -1,5 +1,6 @@
 """Sessions of ONNX Runtime: threads, devices, and processes that fork."""
 
+import logging
 import os
 import weakref
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import onnxruntime
 
 from speechrnn.errors import ConfigError, ModelFileError
+
+logger = logging.getLogger("speechrnn")
 
 MOST_THREADS = 4  # small recurrent networks gain nothing from more
 SILENT = 4  # ONNX Runtime's log level "fatal": everything else reaches us as an exception
@@ -76,15 +79,27 @@ def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime
 
 
 def check_threads(threads: int) -> int:
-    """Refuse fewer than one thread with a ``ConfigError``."""
+    """Refuse fewer than one thread with a ``ConfigError``; of more than there are processors, take these."""
     if threads < 1:
         raise ConfigError(f"threads must be >= 1, got {threads}")
-    return threads
+    processors = len(usable_processors())
+    if threads > processors:
+        logger.warning(
+            "%d threads would wait for each other on %d processors; using as many", threads, processors
+        )
+    return min(threads, processors)
+
+
+def usable_processors() -> set[int]:
+    """Give the numbers of the logical processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
 
 
 def default_threads() -> int:
     """Count the physical cores that this process may use; at most ``MOST_THREADS``."""
-    available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    available = usable_processors()
     cores: set[str] = set()
     for cpu in available:
         try:  # hyper-threads of one core list the same siblings
