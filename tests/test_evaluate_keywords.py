@@ -14,7 +14,7 @@ from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
-from speechrnn.evaluation.keyword_listener import lasting, mix, power
+from speechrnn.evaluation.keyword_listener import Listener, lasting, mix, power
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, find_positives, find_recordings, says
 from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
@@ -24,6 +24,7 @@ from speechrnn.runtime.model_file import ModelFile
 
 KEYWORDS = [Keyword(label="abc a", spellings=("abca",)), Keyword(label="bcb", spellings=("bcb",))]
 OPTIONS = SpotterOptions(chunk_s=2.0)
+SOME = (Utterance(id="x", audio=Path("x.wav"), text=""),)
 
 
 @pytest.fixture(scope="module")
@@ -180,12 +181,14 @@ def test_positives_of_no_keyword_and_keywords_without_positives_are_refused(fold
         ({"rates": ()}, "false alarms an hour must be"),
         ({"rates": (-1.0,)}, "false alarms an hour must be"),
         ({"snrs_db": (5.0,)}, "noise and signal-to-noise ratios go together"),
+        ({"snrs_db": (5.0, float("nan")), "noise": SOME}, r"must be from -100 to 100 dB, got \[5.0, nan\]"),
+        ({"snrs_db": (float("inf"),), "noise": SOME}, "must be from -100 to 100 dB"),
+        ({"snrs_db": (-4000.0,), "noise": SOME}, "must be from -100 to 100 dB"),
     ],
 )
 def test_a_trial_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
-    some = (Utterance(id="x", audio=Path("x.wav"), text=""),)
     with pytest.raises(ConfigError, match=said):
-        KeywordTrial(**({"negatives": some} | values))  # type: ignore[arg-type]
+        KeywordTrial(**({"negatives": SOME} | values))  # type: ignore[arg-type]
 
 
 def test_positives_are_found_by_folder_or_alone(folder: Path) -> None:
@@ -206,6 +209,50 @@ def test_noise_is_mixed_at_the_level_that_was_asked_for() -> None:
     mixed = mix(clip, noise, level=power(clip), snr_db=20.0)
     assert 10 * np.log10(power(clip) / power(mixed - clip)) == pytest.approx(20.0, abs=0.01)
     np.testing.assert_array_equal(mix(clip, np.zeros_like(clip), level=1.0, snr_db=0.0), clip)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no recording of the noise could be read; the first: .*0.wav"),
+        (np.zeros(SAMPLE_RATE), "0.wav: silent, as is all of the noise"),
+    ],
+)
+def test_noise_that_cannot_be_heard_is_refused_before_the_work(
+    content: np.ndarray | None, said: str, folder: Path, tmp_path: Path
+) -> None:
+    for number in range(2):
+        if content is None:
+            (tmp_path / f"{number}.wav").write_text("no audio")
+        else:
+            soundfile.write(tmp_path / f"{number}.wav", content, SAMPLE_RATE)
+    trial = KeywordTrial(
+        negatives=find_recordings(folder / "negatives"),
+        positives=find_positives(folder / "positives", KEYWORDS),
+        noise=find_recordings(tmp_path),
+        snrs_db=(0.0,),
+    )
+    heard: list[float] = []
+    with pytest.raises(ConfigError, match=said):
+        evaluate_keywords(
+            ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS, on_audio=heard.append
+        )
+    assert heard == []
+
+
+def test_recordings_that_follow_each_other_for_ever_end_where_none_can_be_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.wav").write_text("no audio")
+    [broken], some = find_recordings(tmp_path), find_recordings(folder / "noise")
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    listener = Listener(model, KEYWORDS, OPTIONS, on_audio=lambda seconds: None)
+    assert len(listener.pieces([broken, *some])(5 * SAMPLE_RATE)) == 5 * SAMPLE_RATE
+    for kind in ("noise", "negatives"):
+        with pytest.raises(
+            ConfigError, match=f"no recording of the {kind} could be read; the first: .*broken.wav"
+        ):
+            listener.pieces([broken], kind)(1)
 
 
 def test_patience_takes_the_least_of_so_many_frames() -> None:
@@ -234,6 +281,13 @@ def test_evaluate_kws_from_the_command_line(
     assert "bcb: 3 positives" in capsys.readouterr().out
     assert json.loads((tmp_path / "r.json").read_text())["keywords"][0]["label"] == "abc a"
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("ratio", ["nan", "inf", "101"])
+def test_ratios_that_cannot_be_are_wrong_usage(ratio: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = ["--negatives", "n", "--positives", "p", "--noise", "n"]
+    assert main(["evaluate", "kws", "--keywords", "bcb", *sources, "--snr", "10", ratio]) == 2
+    assert "--snr: must be a number >= -100 and <= 100" in capsys.readouterr().err
 
 
 def test_evaluate_kws_writes_a_page_and_its_results(

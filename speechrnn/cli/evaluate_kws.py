@@ -16,7 +16,7 @@ from speechrnn.cli.spotter_options import (
 )
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
-from speechrnn.evaluation.keyword_recordings import KeywordTrial, find_positives, find_recordings
+from speechrnn.evaluation.keyword_recordings import MOST_DB, KeywordTrial, find_positives, find_recordings
 from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--snr",
-        type=float,
+        type=number(least=-MOST_DB, most=MOST_DB),
         nargs="+",
         default=(),
         metavar="DB",

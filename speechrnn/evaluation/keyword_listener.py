@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from speechrnn.audio import Waveform
 from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
-from speechrnn.errors import SpeechRNNError
+from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.detection import Negatives, check_hours, find_peaks
 from speechrnn.evaluation.evaluate import fail, load_utterance
 from speechrnn.evaluation.keyword_close_up import KeywordCloseUp, Recorded, Track, look_at
@@ -184,7 +184,7 @@ class Listener:
         """Score each positive, embedded in the negatives; without ``snr_db`` no noise is mixed in."""
         places: list[Place] = []
         gaps = self.pieces(trial.negatives)
-        noise = self.pieces(trial.noise) if snr_db is not None else None
+        noise = self.pieces(trial.noise, "noise") if snr_db is not None else None
 
         def waveforms() -> Iterator[Waveform]:
             at = 0
@@ -214,20 +214,47 @@ class Listener:
         delay_s = self.hits.hold_s + self.tracker.emissions.latency_s
         return Heard(track, places, *score_places(track, places, delay_s=delay_s))
 
-    def pieces(self, utterances: Sequence[Utterance]) -> Callable[[int], Waveform]:
-        """Make what takes the next so many samples from recordings that follow each other for ever."""
+    def pieces(self, utterances: Sequence[Utterance], kind: str = "negatives") -> Callable[[int], Waveform]:
+        """Make what takes the next so many samples from recordings that follow each other for ever.
+
+        Raises:
+            ConfigError: When something is taken, if not one recording can be read; ``kind`` names them.
+        """
         stream = itertools.chain.from_iterable(
-            self.load(utterances) for _ in itertools.repeat(None) if utterances
+            self.load_some(utterances, kind) for _ in itertools.repeat(None)
         )
         rest: list[Waveform] = [np.zeros(0, np.float32)]
 
         def take(num_samples: int) -> Waveform:
             while len(rest[0]) < num_samples:
-                rest[0] = np.concatenate([rest[0], next(stream)[1]])
+                rest[0] = np.concatenate([rest[0], next(stream)])
             taken, rest[0] = rest[0][:num_samples], rest[0][num_samples:]
             return taken
 
         return take
+
+    def load_some(self, utterances: Sequence[Utterance], kind: str) -> Iterator[Waveform]:
+        """Load recordings one by one; a ``ConfigError`` in the end, which names their ``kind``, if there was none."""
+        num_samples = 0
+        for _, waveform in self.load(utterances):
+            num_samples += len(waveform)
+            yield waveform
+        if not num_samples:
+            reasons = [self.failures[u.id].reason for u in utterances if u.id in self.failures]
+            first = f"; the first: {reasons[0]}" if reasons else ""
+            raise ConfigError(f"no recording of the {kind} could be read{first}")
+
+    def check_noise(self, utterances: Sequence[Utterance]) -> None:
+        """Make sure before the work that there is something to hear in the noise.
+
+        Raises:
+            ConfigError: If not one recording can be read, or all are silent: mixed, they would change nothing.
+        """
+        if not any(waveform.any() for waveform in self.load_some(utterances, "noise")):
+            raise ConfigError(
+                f"{utterances[0].audio}: silent, as is all of the noise; mixed with the positives it would change "
+                "nothing"
+            )
 
 
 def find_places(recordings: Sequence[Recorded], times_s: NDArray[np.float64]) -> NDArray[np.int64]:

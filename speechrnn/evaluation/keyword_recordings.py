@@ -12,6 +12,8 @@ from speechrnn.errors import ConfigError, ManifestError
 from speechrnn.evaluation.detection import RATES
 from speechrnn.manifest import AUDIO_SUFFIXES, Utterance, find_files, read_manifest
 
+MOST_DB = 100.0  # between a positive and the noise: beyond it, one of them is not there
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeywordTrial:
@@ -24,7 +26,7 @@ class KeywordTrial:
     noise: Sequence[Utterance] = ()
     """Recordings that are mixed with the positives."""
     snrs_db: Sequence[float] = ()
-    """How loud a positive is above the noise, a measurement for each."""
+    """How loud a positive is above the noise, a measurement for each; at most 100 dB above or below."""
     rates: Sequence[float] = RATES
     """False alarms an hour."""
 
@@ -36,6 +38,10 @@ class KeywordTrial:
             raise ConfigError(f"false alarms an hour must be >= 0 and finite, got {list(self.rates)}")
         if bool(self.noise) != bool(self.snrs_db):
             raise ConfigError("noise and signal-to-noise ratios go together; one of them is missing")
+        if not all(abs(snr) <= MOST_DB for snr in self.snrs_db):  # NaN is not, either
+            raise ConfigError(
+                f"signal-to-noise ratios must be from {-MOST_DB:g} to {MOST_DB:g} dB, got {list(self.snrs_db)}"
+            )
 
 
 def says(utterance: Utterance, keyword: Keyword) -> bool:

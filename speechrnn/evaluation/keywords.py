@@ -145,11 +145,13 @@ def evaluate_keywords(
 
     Raises:
         ConfigError: If the negatives of a keyword are shorter than a minute, or a positive is of no keyword, or
-            there are positives but none of some keyword.
+            there are positives but none of some keyword, or the noise cannot be read or is silent.
     """
     check_labels(keywords)
     start = time.perf_counter()
     listener = Listener(model, keywords, options, on_audio)
+    if trial.noise:
+        listener.check_noise(trial.noise)
     background = listener.hear_negatives(trial.negatives)
     owners = assign(trial.positives, keywords)
     conditions = [None, *trial.snrs_db] if trial.positives else []
