@@ -203,6 +203,16 @@ def test_positives_are_found_by_folder_or_alone(folder: Path) -> None:
         find_recordings(folder / "empty")
 
 
+def test_a_manifest_without_a_keyword_is_no_manifest_of_positives(folder: Path, tmp_path: Path) -> None:
+    first, second = (folder / "positives" / "bcb" / f"{number}.wav" for number in range(2))
+    manifest = tmp_path / "positives.tsv"
+    manifest.write_text(f"audio\ttext\n{first}\tBCB\n{second}\tsomething else\n")
+    assert [utterance.text for utterance in find_positives(manifest, KEYWORDS)] == ["BCB"]
+    manifest.write_text(f"audio\ttext\n{first}\tsomething else\n{second}\t\n")
+    with pytest.raises(ManifestError, match=r"positives.tsv: has no text that is a keyword: abc a, bcb"):
+        find_positives(manifest, KEYWORDS)
+
+
 def test_noise_is_mixed_at_the_level_that_was_asked_for() -> None:
     generator = np.random.default_rng(0)
     clip, noise = (0.1 * generator.normal(size=8000).astype(np.float32) for _ in range(2))

@@ -96,11 +96,14 @@ def find_positives(source: Path, keywords: Sequence[Keyword]) -> list[Utterance]
     Folders of other names are passed over, and so are lines of a manifest with other texts.
 
     Raises:
-        ManifestError: If there is no such folder, or the manifest cannot be read.
+        ManifestError: If there is no such folder or line, or the manifest cannot be read.
     """
     labels = {plain(keyword.label): keyword.label for keyword in keywords}
     if not source.is_dir():
-        return [utterance for utterance in read_manifest(source) if plain(utterance.text) in labels]
+        found = [utterance for utterance in read_manifest(source) if plain(utterance.text) in labels]
+        if not found:
+            raise ManifestError(f"{source}: has no text that is a keyword: {', '.join(labels.values())}")
+        return found
     folders = [path for path in sorted(source.iterdir()) if path.is_dir() and plain(path.name) in labels]
     if not folders and len(keywords) == 1:
         return [whole_file(utterance.audio, keywords[0].label) for utterance in find_recordings(source)]
