@@ -368,6 +368,22 @@ def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.Capture
         assert "give a MANIFEST, or --keywords with --negatives" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rate", "end"),
+    [
+        (0.0, "an hour with 95 % confidence"),
+        (0.5, "with 95 % confidence; 6 h without one would show what was asked"),  # -ln(0.05) = 3.0 over 0.5
+    ],
+)
+def test_no_hours_would_show_that_there_is_never_a_false_alarm(
+    rate: float, end: str, evaluation: KeywordEvaluation
+) -> None:
+    first = evaluation.keywords[0]
+    point = replace(first.points[0], target=rate)
+    *_, line = describe_calibration(replace(evaluation, keywords=(replace(first, points=(point,)),)))
+    assert line.endswith(end)
+
+
 def test_thresholds_stay_within_what_they_may_be(evaluation: KeywordEvaluation) -> None:
     assert all(0.05 <= threshold <= 1 for threshold in thresholds_of(evaluation).values())
     assert any("three" in line or "false alarms rest on" in line for line in describe_calibration(evaluation))

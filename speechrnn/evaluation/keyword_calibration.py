@@ -47,10 +47,10 @@ def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
     hours, rate = evaluation.hours, evaluation.keywords[0].points[0].target
     yield f"false alarms rest on {hours:.2f} h of negatives"
     if rate is not None and rate * hours < 1:
+        enough = f"; {bound_count(0) / rate:.0f} h without one would show what was asked" if rate else ""
         yield (
             f"these are too few for {rate:g} an hour: with no false alarm in {hours:.2f} h, the rate is below "
-            f"{bound_count(0) / hours:.2f} an hour with 95 % confidence; {bound_count(0) / rate if rate else 0:.0f} h "
-            "without one would show what was asked"
+            f"{bound_count(0) / hours:.2f} an hour with 95 % confidence{enough}"
         )
 
 
