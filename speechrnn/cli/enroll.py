@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the phrase, its recordings and options."""
     parser.add_argument("phrase", metavar="PHRASE", help="what hits are called")
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="three to five recordings of nothing but the phrase"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="three to five recordings of nothing but the phrase: files, a folder or a pattern",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: PHRASE.npz")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
@@ -26,12 +29,13 @@ def run(args: argparse.Namespace) -> int:
     """Enroll, and say how well the recordings find each other."""
     path = args.output or Path(f"{'_'.join(args.phrase.split()) or 'keyword'}{SUFFIX}")
     refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
-    recordings = [found.source for found in find_inputs(args.files, recursive=False)]
+    inputs = find_inputs(args.files, recursive=False)
+    recordings = [found.source for found in inputs]
     model = open_model(args)
     with Progress("listening", total=1):
         enrollment = enroll(model, args.phrase, recordings)
-    for name, confidence in zip(args.files, enrollment.agreement, strict=False):
-        put(f"{confidence:.2f}\t{name}")
+    for found, confidence in zip(inputs, enrollment.agreement, strict=True):
+        put(f"{confidence:.2f}\t{found.name}")
     save_enrollment(enrollment, path, overwrite=args.overwrite)
     say(f"kept in {path}; look for it with: speechrnn spot FILE --keywords {path}")
     return 0
