@@ -97,6 +97,19 @@ def test_enroll_then_spot(
     assert "exists already; --overwrite replaces it" in capsys.readouterr().err
 
 
+def test_enroll_tells_how_well_each_clip_of_a_folder_is_found(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "takes").mkdir()
+    clips = [record(tmp_path / "takes" / f"{i}.wav", "abc") for i in range(3)]
+    for source in (tmp_path / "takes", tmp_path / "takes" / "*.wav"):
+        command = ["enroll", "sesame", "-m", model, str(source), "-o", str(tmp_path / "x.npz"), "--overwrite"]
+        assert main(command) == 0
+        captured = capsys.readouterr()
+        assert [line.split("\t")[1] for line in captured.out.splitlines()] == clips
+        assert f"recordings {clips[0]} and {clips[1]} are the same" in captured.err
+
+
 def test_the_meter_shows_each_keyword_and_marks_those_that_are_sure() -> None:
     spotter = SimpleNamespace(
         keywords=[Keyword(label=label, spellings=(label,)) for label in ("yes", "no")],
