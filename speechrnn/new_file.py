@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def new_file(
 ) -> Iterator[Path]:
     """Give a temporary file to write to, which takes the name ``path`` when the block is left in peace.
 
+    As if it had been written into, a file that is replaced keeps its mode, and a link to one still is a link.
+
     Args:
         path: The file; its folder is made if it is not there.
         overwrite: Whether to replace a file of that name.
@@ -28,18 +31,26 @@ def new_file(
     Raises:
         SpeechRNNError: If there is such a file and it must not be replaced, or it cannot be written.
     """
-    target = Path(path)
-    refuse_existing(target, overwrite=overwrite, error=error)
+    refuse_existing(Path(path), overwrite=overwrite, error=error)
+    target = Path(os.path.realpath(path) if overwrite else path)  # beside the file itself, not beside a link
     partial = target.with_name(f".{os.getpid()}-{next(COUNTER)}.partial")  # short, as names may be long
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        if overwrite:
+            keep_mode(target, partial)
         publish(partial, target, overwrite=overwrite, error=error)
     except OSError as reason:
-        raise error(f"{target}: cannot be written: {reason.strerror or reason}") from reason
+        raise error(f"{path}: cannot be written: {reason.strerror or reason}") from reason
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def keep_mode(old: Path, new: Path) -> None:
+    """Give a file the mode of the one that it will replace, if there is one."""
+    with contextlib.suppress(OSError):  # no old file, or a file system without modes
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
 
 
 def publish(partial: Path, target: Path, *, overwrite: bool, error: type[SpeechRNNError]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
+from speechrnn.cli import tuned_model
 from speechrnn.cli.main import main
 from speechrnn.lm import read_lm, write_lm
 from speechrnn.lm.trie import Level, build_model
@@ -218,6 +219,21 @@ def test_calibration_keeps_the_temperature_in_the_model_or_another(
     assert ModelFile(model).info.decoding.temperature == 1
     _, described, _ = run(capsys, "info", other, "--json")
     assert json.loads(described)["decoding"]["temperature"] > 1
+
+
+def test_a_link_to_a_model_of_the_installation_is_no_copy_of_it(
+    model: Path,
+    clip: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tuned_model, "shipped_models", lambda: {"tones": model})
+    (tmp_path / "link.onnx").symlink_to(model)
+    manifest = write_manifest(tmp_path, {"ab c": clip})
+    status, _, err = run(capsys, "calibrate", manifest, "-m", tmp_path / "link.onnx")
+    assert status == 1
+    assert "link.onnx belongs to the installation; copy it" in err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A file that appears only when it is whole, and replaces nothing unless told."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,37 @@ def test_a_name_as_long_as_names_may_be_is_no_trouble(tmp_path: Path) -> None:
     with new_file(tmp_path / ("x" * 255)) as partial:
         partial.write_text("all")
     assert len(os.listdir(tmp_path)[0]) == 255
+
+
+def test_a_link_stays_a_link_to_the_file_that_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").write_text("old")
+    (tmp_path / "link").symlink_to(Path("elsewhere", "x"))
+    with new_file(tmp_path / "link", overwrite=True) as partial:
+        partial.write_text("new")
+    assert os.readlink(tmp_path / "link") == os.path.join("elsewhere", "x")
+    assert (tmp_path / "elsewhere" / "x").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "link"]
+    assert os.listdir(tmp_path / "elsewhere") == ["x"]
+
+
+def test_a_link_is_what_exists_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("old")
+    (tmp_path / "link").symlink_to("x")
+    with pytest.raises(ModelFileError, match="link: exists already"), new_file(tmp_path / "link"):
+        pass
+    assert (tmp_path / "x").read_text() == "old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no modes")
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o755])
+def test_a_file_that_is_replaced_keeps_its_mode(mode: int, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("old")
+    (tmp_path / "x").chmod(mode)
+    with new_file(tmp_path / "x", overwrite=True) as partial:
+        partial.write_text("new")
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+    assert (tmp_path / "x").read_text() == "new"
 
 
 def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:

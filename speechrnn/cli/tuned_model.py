@@ -32,7 +32,8 @@ def writable_model(args: argparse.Namespace) -> Path:
         ModelFileError: If it is no model file.
     """
     path = find_model(args.model) if args.into is None else args.into
-    if path in shipped_models().values():
+    # A link is followed when the choice is written.
+    if path.resolve() in {shipped.resolve() for shipped in shipped_models().values()}:
         raise ConfigError(f"{path} belongs to the installation; copy it, and tune the copy with -m")
     if path.suffix == ".ckpt":
         raise ConfigError(f"{path}: a checkpoint keeps no choice; export it, and tune the model file")

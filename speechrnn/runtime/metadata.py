@@ -34,7 +34,6 @@ def write_metadata(path: Path, properties: Mapping[str, str]) -> None:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     with new_file(path, overwrite=True) as partial:
         partial.write_bytes(edited)
-        partial.chmod(path.stat().st_mode)
 
 
 def with_metadata(model: bytes, properties: Mapping[str, str]) -> bytes:

@@ -52,7 +52,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
             except RuntimeError as error:  # what torch makes of a full disk
                 raise CheckpointError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
             synchronize(partial)
-        synchronize(Path(path).parent)
+        synchronize(Path(path).resolve().parent)  # where the file is, if the path is a link
 
 
 def synchronize(path: Path) -> None:
