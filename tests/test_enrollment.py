@@ -159,6 +159,30 @@ def test_thresholds_go_where_the_keywords_came_from(model: ModelFile, tmp_path: 
     assert load_enrollment(recorded).keyword.threshold == 0.75
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"# mine\r\nabca @first\r\n\r\nbacb\r\n", b"# mine\r\nabca #0.25 @first\r\n\r\nbacb\r\n"),
+        (b"\xef\xbb\xbfabca @first\nbacb", b"\xef\xbb\xbfabca #0.25 @first\nbacb"),
+        (b"bacb\r\n# a\x0cb\nabca @first", b"bacb\r\n# a\x0cb\nabca #0.25 @first"),
+    ],
+)
+def test_a_keyword_file_stays_as_it_was_but_for_thresholds(
+    before: bytes, after: bytes, model: ModelFile, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_bytes(before)
+    words.chmod(0o600)
+    (tmp_path / "link.txt").symlink_to(words)
+    assert store_thresholds(str(tmp_path / "link.txt"), {"first": 0.25})
+    assert (tmp_path / "link.txt").is_symlink()
+    assert words.read_bytes() == after
+    assert words.stat().st_mode & 0o777 == 0o600
+    assert [
+        keyword.threshold for keyword in read_keywords([str(words)], model) if keyword.label == "first"
+    ] == [0.25]
+
+
 def test_a_file_that_is_no_text_is_refused(model: ModelFile, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_bytes(b"ab\xff")
     with pytest.raises(ConfigError, match="words.txt: not UTF-8"):

@@ -134,13 +134,14 @@ def is_keyword(line: str) -> bool:
 
 
 def with_thresholds(lines: Sequence[str], thresholds: Mapping[str, float]) -> list[str]:
-    """Set thresholds by label in the lines of a keyword file; all other lines stay as they are."""
+    """Set thresholds by label in the lines of a keyword file; all other lines, and the ends of these, stay."""
     changed = []
     for line in lines:
         if is_keyword(line):
             keyword = parse_keyword(line, "keyword")
             if keyword.label in thresholds:
-                line = str(replace(keyword, threshold=thresholds[keyword.label]))
+                end = line[len(line.rstrip()) :]
+                line = f"{replace(keyword, threshold=thresholds[keyword.label])}{end}"
         changed.append(line)
     return changed
 

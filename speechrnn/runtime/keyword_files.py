@@ -1,5 +1,6 @@
 """Where keywords come from and their thresholds go: a text, a keyword file, an enrolled keyword, the model."""
 
+import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,9 +59,9 @@ def is_file(source: str) -> bool:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a keyword file; a ``ConfigError`` if it is no text."""
+    """Read the lines of a keyword file, with their ends; a ``ConfigError`` if it is no text."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_bytes().decode("utf-8-sig").splitlines(keepends=True)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
     except OSError as error:
@@ -68,7 +69,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def store_thresholds(source: str, thresholds: Mapping[str, float]) -> bool:
-    """Write thresholds into the file that keywords came from.
+    """Write thresholds into the file that keywords came from; all else in it stays as it is.
 
     Args:
         source: As of ``read_keywords``.
@@ -90,6 +91,7 @@ def store_thresholds(source: str, thresholds: Mapping[str, float]) -> bool:
     if not is_file(source):
         return False
     lines = with_thresholds(read_lines(path), thresholds)
+    encoding = "utf-8-sig" if path.read_bytes().startswith(codecs.BOM_UTF8) else "utf-8"
     with new_file(path, overwrite=True, error=ConfigError) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        partial.write_bytes("".join(lines).encode(encoding))  # as bytes: each line keeps its own end
     return True
