@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import AudioError, ConfigError
 from speechrnn.runtime.enrollment import enroll, load_enrollment, save_enrollment
-from speechrnn.runtime.keyword_files import read_keywords, store_thresholds
+from speechrnn.runtime.keyword_files import is_meant_as_file, read_keywords, store_thresholds
 from speechrnn.runtime.keyword_spotter import spot
 from speechrnn.runtime.model_file import ModelFile
+from speechrnn.text import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,54 @@ def test_keywords_come_from_texts_and_files_together(model: ModelFile, tmp_path:
 def test_no_keywords_are_refused(model: ModelFile, source: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read_keywords([source], model)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("kw.csv", "^kw.csv: no such keyword file$"),
+        ("abc.npz, abca", "^abc.npz: no such keyword file; each file goes into a --keywords of its own$"),
+        ("abca,abc.npz", "^abc.npz: no such keyword file; each file goes into"),
+        ("words.txt,abca", "^words.txt: is a file among keywords; each file goes into"),
+        ("words, abca", "^words: is a file among keywords; each file goes into"),
+        ("my words.TXT", "no such keyword file"),
+        (f"clips{os.sep}abc", "no such keyword file"),
+        ("clips", "^clips: is a folder, not a keyword file$"),
+        (f"clips{os.sep}", "is a folder, not a keyword file"),
+        (".", "is a folder, not a keyword file"),
+    ],
+)
+def test_a_file_s_name_is_no_keyword(
+    source: str, said: str, model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    for name in ("words", "words.txt"):
+        (tmp_path / name).write_text("bacb\n")
+    with pytest.raises(ConfigError, match=said):
+        read_keywords([source], model)
+
+
+@pytest.mark.parametrize(
+    "source", ["abca", "a.b", "abca @a/b", "abca #0.25", "abca | bacb @x.csv", "abc" * 100]
+)
+def test_what_can_be_said_is_a_keyword(
+    source: str, model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "abca").mkdir()  # the clips of it
+    assert len(read_keywords([source], model)) == 1
+
+
+def test_a_label_may_look_like_a_file_s_name() -> None:
+    labels, words = (Vocabulary(tokens, "label") for tokens in (("on/off.now", "b"), ("on", "off")))
+    points = Vocabulary(("o", "n", "."), normalization=("strip_punctuation",))
+    assert not is_meant_as_file("on/off.now", labels)
+    assert is_meant_as_file("on/off.now", words)
+    assert not is_meant_as_file("on.no", points)
+    assert is_meant_as_file("n/on.no", points)
+    assert not is_meant_as_file("n/on.no", replace(points, tokens=("o", "n", ".", "/")))
+    assert is_meant_as_file("on.no", replace(points, tokens=("o", "n")))
 
 
 def test_thresholds_go_where_the_keywords_came_from(model: ModelFile, tmp_path: Path) -> None:

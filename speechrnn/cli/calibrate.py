@@ -73,10 +73,10 @@ def run(args: argparse.Namespace) -> int:
 
 def calibrate_thresholds(args: argparse.Namespace) -> int:
     """Set thresholds, and keep them where the keywords came from; in the model, if they were typed."""
+    model = open_model(args)
+    keywords = read_keywords(args.keywords, model)  # first: what was meant as a file is not typed
     typed = [source for source in args.keywords if not is_stored(source)]
     target = writable_model(args) if typed else None
-    model = open_model(args)
-    keywords = read_keywords(args.keywords, model)
     negatives = find_recordings(args.negatives)
     positives = find_positives(args.positives, keywords) if args.positives else []
     with Progress("listening", total=len(negatives) + len(positives)) as progress:

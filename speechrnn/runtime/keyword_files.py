@@ -1,15 +1,20 @@
 """Where keywords come from and their thresholds go: a text, a keyword file, an enrolled keyword, the model."""
 
 import codecs
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechrnn.decoding.keywords import Keyword, check_labels, parse_keywords, with_thresholds
-from speechrnn.errors import ConfigError
+from speechrnn.decoding.keywords import BAR, MARK, Keyword, check_labels, parse_keywords, with_thresholds
+from speechrnn.errors import ConfigError, TextError
 from speechrnn.new_file import new_file
 from speechrnn.runtime.enrollment import SUFFIX, check_model, load_enrollment, save_enrollment
 from speechrnn.runtime.model_file import ModelFile
+from speechrnn.text import Vocabulary
+
+FILE_NAME = re.compile(rf"^\S+\.\w{{2,}}$|\.txt$|\{SUFFIX}$", re.IGNORECASE)  # a.m. and U.S. are none
 
 
 def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ...]:
@@ -20,8 +25,8 @@ def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ..
         model: What will look for them.
 
     Raises:
-        ConfigError: If a source is wrong or empty, labels are double, or a keyword was enrolled with another
-            model.
+        ConfigError: If a source is wrong or empty, or names a file that is none, labels are double, or a keyword
+            was enrolled with another model.
     """
     keywords = tuple(keyword for source in sources for keyword in read_source(source, model))
     check_labels(keywords)
@@ -34,15 +39,49 @@ def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ..
 
 def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:
     """Read the keywords of one source; errors as ``read_keywords``."""
-    if source.endswith(SUFFIX):
+    if source.endswith(SUFFIX) and ("," not in source or is_file(source)):
         enrollment = load_enrollment(Path(source))
         check_model(enrollment, model, Path(source))
         return (enrollment.keyword,)
     if is_file(source):
         return parse_keywords(read_lines(Path(source)), source)
-    if Path(source).suffix == ".txt":
-        raise ConfigError(f"{source}: no such keyword file")
-    return parse_keywords(source.split(","), "keywords")
+    names = source.split(",")
+    for name in map(str.strip, names):
+        if is_meant_as_file(name, model.info.vocabulary):
+            cure = "; each file goes into a --keywords of its own" if len(names) > 1 else ""
+            raise ConfigError(f"{name}: {describe_file(name)}{cure}")
+    return parse_keywords(names, "keywords")
+
+
+def is_meant_as_file(name: str, vocabulary: Vocabulary) -> bool:
+    """Tell the name of a file or folder, there or not, from a keyword.
+
+    A word that the model can write is a keyword: clips of alexa often lie in a folder of that name. A normalisation
+    that drops points and strokes makes no keyword of a file's name.
+    """
+    if not name or BAR in name or MARK.search(name):
+        return False
+    signs = [sign for sign in (os.sep, os.altsep) if sign and sign in name]
+    signs += ["."] if FILE_NAME.search(name) else []
+    if signs:
+        return not all(any(sign in token for token in vocabulary.tokens) for sign in signs)
+    return (is_file(name) or is_folder(name)) and not can_write(vocabulary, name)
+
+
+def describe_file(name: str) -> str:
+    """Say what a name that is no keyword is."""
+    if is_folder(name):
+        return "is a folder, not a keyword file"
+    return "is a file among keywords" if is_file(name) else "no such keyword file"
+
+
+def can_write(vocabulary: Vocabulary, text: str) -> bool:
+    """Tell whether a text is made of a vocabulary's tokens."""
+    try:
+        vocabulary.encode(text)
+    except TextError:
+        return False
+    return True
 
 
 def is_stored(source: str) -> bool:
@@ -54,6 +93,14 @@ def is_file(source: str) -> bool:
     """Tell a file's name from keywords, which may be longer than a name can be."""
     try:
         return Path(source).is_file()
+    except OSError:
+        return False
+
+
+def is_folder(source: str) -> bool:
+    """Tell a folder's name from keywords; as ``is_file``."""
+    try:
+        return Path(source).is_dir()
     except OSError:
         return False
 
