@@ -69,6 +69,7 @@ def test_there_is_one_kind_of_input(
     [
         ("", "keywords: no keyword"),
         ("abca, abca", "label 'abca' is taken"),
+        ("bcb, abca, ABCA @r3", "keywords 'abca' and 'r3' have a spelling that is the same"),
         ("xyz", "has no character 'x'"),
         ("abca #2", "threshold must be in [0, 1]"),
     ],

@@ -80,6 +80,27 @@ def test_the_best_spelling_counts_and_a_boost_is_added() -> None:
     np.testing.assert_allclose(scores(spelled("ab", boost=0.5))[:, 0], alone[:, 0] + 0.5)
 
 
+@pytest.mark.parametrize("other", [("AB",), ("cab", "aB"), (" ab ",)])
+def test_two_keywords_cannot_be_told_apart_by_one_spelling(other: tuple[str, ...]) -> None:
+    vocabulary = Vocabulary(("a", "b", "c"), normalization=("lowercase",))
+    keywords = [spelled("ab"), spelled("cb"), Keyword(label="r3", spellings=other)]
+    with pytest.raises(ConfigError, match="keywords 'ab' and 'r3' have a spelling that is the same"):
+        KeywordSearch(vocabulary, keywords, frame_s=0.04)
+
+
+def test_a_spelling_that_a_keyword_has_twice_is_no_harm() -> None:
+    vocabulary, log_probs = (
+        Vocabulary(("a", "b", "c"), normalization=("lowercase",)),
+        random_log_probs(30, seed=5),
+    )
+    once, twice = (
+        KeywordSearch(vocabulary, [keyword], frame_s=0.04).feed(log_probs)
+        for keyword in (spelled("ab"), spelled("ab", "AB", "ab"))
+    )
+    np.testing.assert_array_equal(once.log_scores, twice.log_scores)
+    np.testing.assert_array_equal(once.starts, twice.starts)
+
+
 def test_starts_are_those_of_the_best_spelling() -> None:
     log_probs = random_log_probs(30, seed=2)
     apart = KeywordSearch(VOCABULARY, [spelled("ab"), spelled("cab")], frame_s=0.04).feed(log_probs)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.decoding.keywords import Keyword, check_labels
+from speechrnn.decoding.keywords import BAR, Keyword, check_labels
 from speechrnn.decoding.lexicon import checked_text
 from speechrnn.errors import ConfigError
 from speechrnn.text import Vocabulary
@@ -89,8 +89,8 @@ class KeywordSearch:
             options: How.
 
         Raises:
-            ConfigError: If there is no keyword, a label is double, a spelling is empty, or a template is not
-                of this vocabulary.
+            ConfigError: If there is no keyword, a label is double, a spelling is empty or that of two keywords,
+                or a template is not of this vocabulary.
             TextError: If a spelling has a character that the vocabulary lacks.
         """
         check_labels(keywords)
@@ -136,6 +136,7 @@ class SpellingSearch:
             for number, keyword in enumerate(keywords)
             for spelling in keyword.spellings
         ]
+        check_paths(paths, keywords)
         self.longest, self.frame = max(1, round(options.longest_s / frame_s)), 0
         self.tokens = np.array([token for _, path in paths for token in with_gaps(path)])
         self.costs = np.where(self.tokens == 0, options.gap_cost * frame_s, 0.0)
@@ -250,6 +251,19 @@ class TemplateSearch:
 def spell(vocabulary: Vocabulary, spelling: str) -> list[int]:
     """Turn a spelling into tokens; errors as ``KeywordSearch``."""
     return vocabulary.encode(checked_text(vocabulary, spelling, "keyword"))
+
+
+def check_paths(paths: Sequence[tuple[int, Sequence[int]]], keywords: Sequence[Keyword]) -> None:
+    """Refuse tokens that spell two keywords, only one of which could be told, with a ``ConfigError``."""
+    owners: dict[tuple[int, ...], int] = {}
+    for number, path in paths:
+        owner = owners.setdefault(tuple(path), number)
+        if owner != number:
+            first, second = keywords[owner].label, keywords[number].label
+            raise ConfigError(
+                f"keywords {first!r} and {second!r} have a spelling that is the same for this model; spellings "
+                f"between bars, {BAR}, make one keyword of them"
+            )
 
 
 def with_gaps(tokens: Sequence[int]) -> list[int]:
