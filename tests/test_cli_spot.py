@@ -64,6 +64,15 @@ def test_there_is_one_kind_of_input(
     assert "name recordings, or - alone" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("source", ["a.wav", "--mic"])
+@pytest.mark.parametrize("option", [["--rate", "8000"], ["--encoding", "s16le"], ["--channels", "1"]])
+def test_what_raw_pcm_is_goes_with_raw_pcm_only(
+    option: list[str], source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["spot", "--keywords", "abca", *option, source]) == 2
+    assert f"{option[0]} is about raw PCM on standard input" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("keywords", "said"),
     [

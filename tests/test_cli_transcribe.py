@@ -386,6 +386,12 @@ def test_hypotheses_and_words_are_written_to_text_files_as_they_are_printed(
         (["--vad", "--nbest", "2"], "--nbest is for whole texts"),
         (["-f", "doc"], "invalid choice: 'doc'"),
         (["--max-line-width", "0"], "must be a whole number >= 1"),
+        (
+            ["--rate", "8000"],
+            "--rate is about raw PCM on standard input, which is not what is heard; --stream",
+        ),
+        (["--encoding", "s16le"], "--encoding is about raw PCM"),
+        (["--channels", "1"], "--channels is about raw PCM"),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(

@@ -24,11 +24,26 @@ def add_live_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     group.add_argument(
         "--rate", type=positive_count, metavar="HZ", help="rate of raw PCM; default: the model's own"
     )
-    group.add_argument("--encoding", choices=SAMPLE_BYTES, default="s16le", help="of raw PCM; default: s16le")
+    group.add_argument("--encoding", choices=SAMPLE_BYTES, help=f"of raw PCM; default: {PcmFormat.encoding}")
     group.add_argument(
-        "--channels", type=positive_count, default=1, metavar="N", help="channels of raw PCM; default: 1"
+        "--channels",
+        type=positive_count,
+        metavar="N",
+        help=f"channels of raw PCM; default: {PcmFormat.num_channels}",
     )
     return group
+
+
+def find_pcm_misuse(args: argparse.Namespace) -> str | None:
+    """Say which option of raw PCM was given, if any; files and microphones know it themselves.
+
+    Args:
+        args: With what ``add_live_options`` added, which leaves out what was not given.
+    """
+    for name in ("rate", "encoding", "channels"):
+        if getattr(args, name) is not None:
+            return f"--{name} is about raw PCM on standard input, which is not what is heard"
+    return None
 
 
 def open_live(
@@ -48,6 +63,10 @@ def open_live(
     if args.mic is not None:
         device = int(args.mic) if args.mic.isdecimal() else args.mic or None
         return Microphone(sample_rate=sample_rate, device=device)
-    pcm = PcmFormat(sample_rate=args.rate or sample_rate, encoding=args.encoding, num_channels=args.channels)
+    pcm = PcmFormat(
+        sample_rate=args.rate or sample_rate,
+        encoding=args.encoding or PcmFormat.encoding,
+        num_channels=args.channels or PcmFormat.num_channels,
+    )
     blocks = read_pcm(standard_input(), pcm, sample_rate=sample_rate, channel=channel, name=STDIN_NAME)
     return nullcontext(blocks)

@@ -12,7 +12,7 @@ from typing import Any
 from speechrnn.audio import Waveform, load_audio
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import Progress, clean_end, put, say
-from speechrnn.cli.live_options import add_live_options, open_live
+from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
 from speechrnn.cli.spotter_options import (
     add_detection_options,
     add_keyword_option,
@@ -46,6 +46,10 @@ def run(args: argparse.Namespace) -> int:
     is_live = args.mic is not None or args.files == [STDIN]
     if (args.mic is not None) == bool(args.files) or (STDIN in args.files and not is_live):
         say("speechrnn spot: error: name recordings, or - alone for PCM on standard input, or --mic")
+        return 2
+    misuse = None if args.files == [STDIN] else find_pcm_misuse(args)
+    if misuse:
+        say(f"speechrnn spot: error: {misuse}")
         return 2
     model = open_model(args)
     options = read_spotter_options(args, model, is_live=is_live)

@@ -12,7 +12,7 @@ from speechrnn.audio import Waveform, read_format
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
-from speechrnn.cli.live_options import add_live_options, open_live
+from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
 from speechrnn.cli.live_view import LiveView
 from speechrnn.cli.model_options import (
     add_model_options,
@@ -245,7 +245,8 @@ def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str |
         return f"several recordings as {args.output_format} need a folder: name it with -o"
     if args.nbest is not None and (subtitles or args.vad):
         return "--nbest is for whole texts: it goes neither with subtitles nor with --vad"
-    return None
+    misuse = find_pcm_misuse(args)
+    return misuse and f"{misuse}; --stream takes it from there"
 
 
 def find_live_misuse(args: argparse.Namespace) -> str | None:
@@ -256,7 +257,7 @@ def find_live_misuse(args: argparse.Namespace) -> str | None:
         return "live text goes to standard output, as text or with -f json"
     if args.nbest is not None or args.vad or args.channel == "each":
         return "--nbest, --vad and --channel each are for recordings"
-    return None
+    return None if args.mic is None else find_pcm_misuse(args)
 
 
 def listen(args: argparse.Namespace) -> None:
