@@ -176,7 +176,10 @@ def test_an_interrupted_stream_exits_with_130(
         (["--stream", "a.wav"], "live audio comes from"),
         (["--stream", "-", "--mic"], "live audio comes from"),
         (["--mic", "0", "a.wav"], "live audio comes from"),
-        (["--mic", "--rate", "8000"], "--rate is about raw PCM on standard input, which is not what is heard"),
+        (
+            ["--mic", "--rate", "8000"],
+            "--rate is about raw PCM on standard input, which is not what is heard",
+        ),
         (["--stream", "-", "-o", "x"], "live text goes to standard output"),
         (["--stream", "-", "-f", "srt"], "live text goes to standard output"),
         (["--stream", "-", "--vad"], "are for recordings"),

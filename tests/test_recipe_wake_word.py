@@ -96,6 +96,37 @@ def test_too_few_recordings_are_refused(folders: dict[str, Path], tmp_path: Path
         )
 
 
+def test_to_train_on_recordings_takes_recordings(folders: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="--num-real 5 needs --recordings"):
+        wake_word.prepare_wake_word(["alexa"], tmp_path / "out", **folders, num_clips=10, num_real=5)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_phrase_that_is_given_twice_is_refused_before_it_is_said(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ManifestError, match="--phrase 'view glass' is given 2 times"):
+        wake_word.prepare_wake_word(["view glass", "alexa", " View  Glass"], tmp_path / "out", **folders)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--num-clips", "0"], "--num-clips: must be a whole number >= 1, got '0'"),
+        (["--num-clips=-3"], "--num-clips: must be a whole number >= 1, got '-3'"),
+        (["--num-real=-1"], "--num-real: must be a whole number >= 0, got '-1'"),
+    ],
+)
+def test_numbers_that_count_nothing_are_wrong_usage(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as status:
+        wake_word.main(["--phrase", "alexa", "--speech", "s", "--noise", "n", *options])
+    assert status.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("phrase", ["", "r2d2", "go!"])
 def test_what_nobody_can_say_is_refused(phrase: str, folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="--phrase must be a word or a few, of letters"):
@@ -106,7 +137,7 @@ def test_the_command_line_prepares_and_sums_up(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--phrase", "alexa", "--num-clips", "10", "--out", str(tmp_path / "out")]
-    options += ["--speech", str(folders["speech"]), "--noise", str(folders["noise"])]
+    options += ["--speech", str(folders["speech"]), "--noise", str(folders["noise"]), "--num-real", "0"]
     assert wake_word.main(options) == 0
     assert "train.jsonl.gz: 24 utterances" in capsys.readouterr().out
     assert wake_word.main(options) == 1

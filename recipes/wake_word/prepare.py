@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from speechrnn.cli.console import Progress, messages_on_stderr, put, say
 from speechrnn.cli.main import INTERRUPTED, OK, fail
+from speechrnn.cli.model_options import count, positive_count
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.training.stretches import consecutive_stretches, middle_stretch
@@ -64,14 +65,16 @@ def prepare_wake_word(
         on_clip: Called for each synthetic clip, for a progress bar.
 
     Raises:
-        ManifestError: If a phrase is not one, a manifest or recordings are missing or too few, or something
-            exists or cannot be written.
+        ManifestError: If a phrase is not one or is given twice, a manifest or recordings are missing or too few,
+            or something exists or cannot be written.
         SynthesisError: If no synthesiser is installed, or one fails.
         AudioError: If a recording cannot be read.
     """
     from speechrnn.training.cuts import utterances_to_cuts, write_splits  # slow: imports lhotse
 
-    phrases = [check_phrase(phrase) for phrase in phrases]
+    phrases = check_phrases(phrases)
+    if num_real and recordings is None:
+        raise ManifestError(f"--num-real {num_real} needs --recordings, of which so many are trained on")
     made: list[Utterance] = []
     real: dict[str, list[Utterance]] = {"train": [], "test": []}
     words = {word for u in read_split(speech, "train") for word in u.text.lower().split()}
@@ -125,6 +128,15 @@ def check_phrase(phrase: str) -> str:
     if not words or not all(word.replace("'", "").isalpha() for word in words):
         raise ManifestError(f"--phrase must be a word or a few, of letters, got {phrase!r}")
     return " ".join(words)
+
+
+def check_phrases(phrases: Sequence[str]) -> list[str]:
+    """Bring phrases to what ``check_phrase`` makes of them; raises as it does, and if two are the same."""
+    checked = [check_phrase(phrase) for phrase in phrases]
+    for phrase in checked:
+        if checked.count(phrase) > 1:
+            raise ManifestError(f"--phrase {phrase!r} is given {checked.count(phrase)} times")
+    return checked
 
 
 def read_split(folder: Path, split: str) -> list[Utterance]:
@@ -187,12 +199,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--recordings", metavar="DIR", type=Path, help="real recordings of the phrase, to test on"
     )
     parser.add_argument(
-        "--num-real", metavar="N", type=int, default=0, help="how many of each to train on, the rest tests"
+        "--num-real",
+        metavar="N",
+        type=count,
+        default=0,
+        help="how many of each to train on, the rest tests; default: 0",
     )
     parser.add_argument(
         "--num-clips",
         metavar="N",
-        type=int,
+        type=positive_count,
         default=1200,
         help="synthetic clips of the phrase; default: 1200",
     )
