@@ -183,6 +183,9 @@ def read_pcm(
 class Microphone:
     """A microphone, opened at its own rate and resampled; open the model first, so that nothing is missed.
 
+    Attributes:
+        lost_s: Seconds of audio that were lost before the block that was yielded last: came faster than it was used.
+
     Example:
         >>> with Microphone(sample_rate=16_000) as blocks:  # doctest: +SKIP
         ...     for block in blocks:
@@ -208,8 +211,9 @@ class Microphone:
             raise AudioError(f"{self.name}: cannot be used: {error}") from error
         source_rate = round(found["default_samplerate"])
         self.converter = BlockConverter(self.name, source_rate, sample_rate=sample_rate)
-        self._blocks: queue.SimpleQueue[Waveform | None] = queue.SimpleQueue()
-        self._num_lost = 0
+        self._blocks: queue.SimpleQueue[tuple[Waveform, int] | None] = queue.SimpleQueue()
+        self._num_lost = 0  # blocks, before the next one
+        self.lost_s = 0.0
         self._stream = self._open(device, source_rate)
 
     def _open(self, device: int | str | None, source_rate: int) -> Any:
@@ -230,7 +234,7 @@ class Microphone:
         """Take a block from the device's own thread, which must not wait; a status tells of audio lost before."""
         self._num_lost += bool(status)
         if self._blocks.qsize() * BLOCK_S < MOST_WAITING_S:
-            self._blocks.put(samples.copy())
+            self._blocks.put((samples.copy(), self._num_lost))
         else:
             self._num_lost += 1
 
@@ -261,10 +265,12 @@ class Microphone:
     def _listen(self) -> Iterator[Waveform]:
         """Yield what was heard, and say so once if some of it was lost."""
         is_told = False
-        while (samples := self._blocks.get()) is not None:
+        while (taken := self._blocks.get()) is not None:
+            samples, num_lost = taken
             if self._num_lost and not is_told:
                 is_told = True
                 logger.warning("%s: audio was lost, because it came faster than it was used", self.name)
+            self.lost_s = num_lost * BLOCK_S
             block = self.converter.convert(samples)
             if len(block):
                 yield block

@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
-from speechrnn.decoding.keywords import Keyword
+from speechrnn.cli.tuned_model import keep_choice
 from speechrnn.errors import AudioError, ConfigError
 from speechrnn.runtime.enrollment import enroll, load_enrollment, save_enrollment
 from speechrnn.runtime.keyword_files import is_meant_as_file, read_keywords, store_thresholds
-from speechrnn.runtime.keyword_spotter import spot
+from speechrnn.runtime.keyword_spotter import KeywordSpotter, SpotterOptions, spot
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.text import Vocabulary
 
@@ -97,7 +97,7 @@ def test_a_keyword_is_kept_and_read(model: ModelFile, tmp_path: Path) -> None:
     save_enrollment(replace(enrollment, keyword=replace(enrollment.keyword, threshold=0.7)), path)
     again = load_enrollment(path)
     assert (again.keyword.label, again.keyword.threshold) == ("x y", 0.7)
-    assert again.model_sha256 == model.sha256
+    assert again.network_sha256 == model.network_sha256
     for ours, theirs in zip(enrollment.keyword.templates, again.keyword.templates, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ConfigError, match="exists already"):
@@ -239,10 +239,23 @@ def test_a_file_that_is_no_text_is_refused(model: ModelFile, tmp_path: Path) -> 
         read_keywords([str(tmp_path / "words.txt")], model)
 
 
-def test_a_keyword_s_threshold_comes_from_the_model_if_it_has_none(model: ModelFile) -> None:
+def test_a_keyword_s_threshold_comes_from_the_model_if_nobody_gives_one(model: ModelFile) -> None:
     choice = replace(model.info.decoding, keyword_thresholds={"bacb": 0.3, "caab": 0.2})
     calibrated = ModelFile(model.path, threads=1)
     calibrated.info = replace(model.info, decoding=choice)
-    first, second = read_keywords(["bacb, caab #0.9"], calibrated)
-    assert (first.threshold, second.threshold) == (0.3, 0.9)
-    assert isinstance(first, Keyword)
+    keywords = read_keywords(["bacb, caab #0.9, cacb"], calibrated)
+    assert KeywordSpotter(calibrated, keywords).thresholds == (0.3, 0.9, 0.5)
+    assert KeywordSpotter(calibrated, keywords, SpotterOptions(threshold=0.7)).thresholds == (0.7, 0.9, 0.7)
+
+
+def test_a_keyword_outlives_what_is_tuned_in_the_model(model: ModelFile, tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(model.path.read_bytes())
+    mine = ModelFile(path, threads=1)
+    sha256 = mine.sha256
+    enrollment = enroll(mine, "abca", record(tmp_path, "abca", "abca", "abca"))
+    save_enrollment(enrollment, tmp_path / "abca.npz")
+    keep_choice(path, lambda choice: replace(choice, temperature=1.5, keyword_thresholds={"bacb": 0.3}))
+    tuned = ModelFile(path, threads=1)
+    assert tuned.sha256 != sha256
+    assert read_keywords([str(tmp_path / "abca.npz")], tuned)[0].label == "abca"

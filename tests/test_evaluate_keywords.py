@@ -89,6 +89,36 @@ def test_the_latency_is_counted_from_the_end_of_the_speech(evaluation: KeywordEv
     assert latency == pytest.approx(2.0 + 0.6 + 0.3, abs=0.5)
 
 
+def test_latencies_are_those_of_the_spotter(folder: Path, tmp_path: Path) -> None:
+    """A classifier is sure long before it is surest."""
+    model = ModelFile(write_model(tmp_path / "labels.onnx", "classification"), threads=1)
+    keyword = Keyword(label="bcb", spellings=("b",), threshold=0.5)
+    clip = find_positives(folder / "positives", [keyword])[-1]
+    trial = KeywordTrial(negatives=find_recordings(folder / "negatives"), positives=[clip], rates=(0.0,))
+    options = SpotterOptions(threshold=0.5)
+    [result] = evaluate_keywords(model, [keyword], trial, options).keywords
+    listener = Listener(model, [keyword], options, lambda seconds: None)
+    heard = listener.hear_positives(trial, [0], None)
+    gap = np.zeros(SAMPLE_RATE, np.float32)
+    said = soundfile.read(clip.audio, dtype="float32")[0]
+    spotter = KeywordSpotter(model, [keyword], options)
+    hits = spotter.feed(np.concatenate([gap, said, gap]))
+    expected = hits[0].decided_s - heard.places[0].speech_end_s
+    assert heard.latencies_s(0.5) == pytest.approx([expected], abs=0.01)
+    assert np.isnan(heard.latencies_s(1.1)).all()
+    assert len(result.latencies_s) == 1
+
+
+def test_a_positive_in_which_speech_is_not_told_from_noise_counts(folder: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE)
+    soundfile.write(tmp_path / "noise.wav", noise, SAMPLE_RATE)
+    noisy = Utterance(id="noise", audio=tmp_path / "noise.wav", text="bcb")
+    trial = KeywordTrial(negatives=find_recordings(folder / "negatives"), positives=[noisy])
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    [result] = evaluate_keywords(model, KEYWORDS[1:], trial, OPTIONS).keywords
+    assert result.points[0].num_positives == 1
+
+
 def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:
     text = render_keywords(evaluation)
     assert "abc a: 3 positives, 0.02 h of negatives" in text
@@ -360,6 +390,37 @@ def test_calibrate_keeps_typed_keywords_thresholds_in_the_model(
     assert thresholds["bcb"] > 0.9
     assert main(["spot", "-m", str(model), "--keywords", "bcb", str(folder / "negatives" / "deep")]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_target_that_the_highest_threshold_misses_is_told_of(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("a :5 @always\n")  # a boost that makes all its hits sure
+    command = ["calibrate", "-m", str(folder / "tones.onnx"), "--keywords", str(words)]
+    assert main([*command, "--negatives", str(folder / "negatives")]) == 0
+    said = capsys.readouterr().out
+    assert "always: threshold 1.0000; 3 false alarms" in said
+    assert "always: 0.5 false alarms an hour cannot be kept to" in said
+
+
+def test_evaluate_runs_a_classifier_as_a_detector(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "labels.onnx", "classification")
+    lines = ["id\taudio\ttext", *(f"{n}\t{folder}/negatives/1.wav\tmore" for n in range(4))]
+    for text in "ab":
+        soundfile.write(tmp_path / f"{text}.wav", np.pad(speak(text), (8000, 8000)), SAMPLE_RATE)
+        lines.append(f"{text}\t{tmp_path}/{text}.wav\t{text}")
+    manifest = tmp_path / "clips.tsv"
+    manifest.write_text("\n".join(lines))
+    assert main(["evaluate", str(manifest), "-m", str(model), "--detector"]) == 0
+    said = capsys.readouterr().out
+    assert "a: 1 positives, 0.03 h of negatives (1 that say it left out)" in said
+    assert "c: " not in said
+    assert main(["evaluate", str(manifest), "-m", str(folder / "tones.onnx"), "--detector"]) == 1
+    assert "--detector is for keyword classifiers" in capsys.readouterr().err
+    assert main(["evaluate", str(manifest), "-m", str(model), "--detector", "--compare", "x"]) == 2
 
 
 def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,25 @@ def test_after_a_hit_the_keyword_rests() -> None:
     assert places(pick(two, refractory_s=0.4)) == [(0, 0), (0, 5)]
 
 
+def test_a_confidence_that_stays_up_is_one_hit_however_long() -> None:
+    up = [0.9] * 20
+    assert places(pick([*up, 0, *up], refractory_s=0.5, hold_s=0.0)) == [(0, 0), (0, 21)]
+    assert places(pick([*up, 0, *up], refractory_s=2.5, hold_s=0.0)) == [(0, 0), (0, 25)]
+
+
+def test_a_phrase_that_begins_with_a_keyword_is_told_behind_it() -> None:
+    confidences = np.zeros((12, 2))
+    confidences[3, 0], confidences[9, 1] = 1.0, 0.8
+    starts = np.tile([[0, 0]], (12, 1))
+    for overlap, expected in ((0.5, [(0, 3), (1, 9)]), (0.2, [(0, 3)])):
+        picker = HitPicker([0.5, 0.5], frame_s=0.1, options=HitOptions(hold_s=0.2, overlap=overlap))
+        assert places(picker.feed(confidences, starts) + picker.finish()) == expected
+    # The shorter one behind the longer one lies in it altogether.
+    confidences[3, 0], confidences[10, 0], starts[10, 0] = 0.0, 1.0, 7
+    picker = HitPicker([0.5, 0.5], frame_s=0.1, options=HitOptions(hold_s=0.0))
+    assert places(picker.feed(confidences, starts) + picker.finish()) == [(1, 9)]
+
+
 def test_patience_asks_for_several_frames_in_a_row() -> None:
     assert pick([0.9, 0, 0.9, 0, 0, 0], patience=2) == []
     assert places(pick([0.9, 0.8, 0, 0, 0], patience=2)) == [(0, 1)]

@@ -1,7 +1,9 @@
 """The spotter on tones, whose answers are known."""
 
 import logging
+import tracemalloc
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +131,39 @@ def test_a_stream_s_buffers_do_not_grow(model: ModelFile) -> None:
         sizes.append(len(spotter.tracker.emissions.waveform))
     assert max(sizes[30:]) <= max(sizes[:30])
     assert len(spotter.picker.recent) <= 8
+
+
+@pytest.mark.parametrize("task", ["ctc", "classification"])
+def test_ten_minutes_leave_no_more_behind_than_one(task: str, tmp_path: Path) -> None:
+    model = ModelFile(write_model(tmp_path / "m.onnx", task), threads=1)
+    keyword = ABC if task == "ctc" else Keyword(label="a", spellings=("a",))
+    spotter = KeywordSpotter(model, [keyword], SpotterOptions(chunk_s=0.5))
+    said = speak("abc" if task == "ctc" else "aaa")
+    piece = np.resize(np.concatenate([said, np.zeros(2 * SAMPLE_RATE, np.float32)]), 10 * SAMPLE_RATE)
+    tracemalloc.start()
+    try:
+        after = []
+        for count in (6, 54):
+            num_hits = sum(len(spotter.feed(piece)) for _ in range(count))
+            after.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert num_hits > 100
+    assert spotter.now_s == pytest.approx(600)
+    assert after[1] - after[0] < 20_000
+
+
+def test_the_meter_s_confidence_is_the_highest_that_was_heard_last(model: ModelFile) -> None:
+    spotter = KeywordSpotter(model, [ABC], SpotterOptions(chunk_s=2.0))
+    spotter.feed(np.concatenate([np.zeros(8000, np.float32), speak("abc"), np.zeros(32000, np.float32)]))
+    assert spotter.confidences[0] > 0.9
+    spotter.feed(np.zeros(64000, np.float32))
+    assert spotter.confidences[0] < 0.1
+
+
+def test_what_the_end_decides_is_not_told_behind_it(model: ModelFile) -> None:
+    [hit] = spot(model, speak("abc"), [ABC], SpotterOptions(chunk_s=2.0))
+    assert hit.decided_s <= len(speak("abc")) / SAMPLE_RATE
 
 
 def test_short_keywords_are_warned_of(model: ModelFile, caplog: pytest.LogCaptureFixture) -> None:

@@ -199,6 +199,19 @@ def test_a_microphone_that_nobody_listens_to_loses_audio_and_says_so(
     assert "microphone: audio was lost" in caplog.text
 
 
+def test_a_block_knows_how_much_was_lost_before_it(device: SimpleNamespace) -> None:
+    microphone = Microphone(sample_rate=44_100)
+    lost_s = []
+    for status in (None, "input overflow", None):
+        microphone._keep(np.zeros((4410, 1), dtype=np.float32), 4410, None, status)
+    with microphone as blocks:
+        microphone.close()
+        for block in blocks:
+            if len(block):
+                lost_s.append(microphone.lost_s)
+    assert lost_s == [0.0, 0.1, 0.1]
+
+
 def test_audio_that_the_device_lost_is_told_of(
     device: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
+from speechrnn.cli.evaluate_kws import run_on_clips
 from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber
 from speechrnn.cli.report_folder import ReportFolder
 from speechrnn.errors import SpeechRNNError
@@ -53,11 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"show every utterance; default: the {MOST_UTTERANCES} worst if there are more",
     )
+    parser.add_argument(
+        "--detector",
+        action="store_true",
+        help="run a keyword classifier over the clips as one stream, and tell misses at so many false alarms an hour; "
+        "`speechrnn evaluate kws` has more to choose",
+    )
     add_decoding_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
+    if args.detector:
+        if args.compare is not None:
+            say("speechrnn evaluate: error: --compare is for answers to clips, not for --detector")
+            return 2
+        return run_on_clips(args)
     report = None if args.report is None else ReportFolder(args.report, overwrite=args.overwrite)
     if args.output is not None:
         check_output(args.output, overwrite=args.overwrite)

@@ -1,6 +1,7 @@
 """``speechrnn evaluate kws``: a streaming keyword detector in misses at so many false alarms an hour."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
@@ -14,16 +15,25 @@ from speechrnn.cli.spotter_options import (
     open_model,
     read_spotter_options,
 )
+from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import RATES
-from speechrnn.evaluation.keyword_recordings import MOST_DB, KeywordTrial, find_positives, find_recordings
+from speechrnn.evaluation.keyword_recordings import (
+    MOST_DB,
+    KeywordTrial,
+    find_positives,
+    find_recordings,
+    plain,
+)
 from speechrnn.evaluation.keyword_report import render_keywords
 from speechrnn.evaluation.keywords import (
     KeywordEvaluation,
     evaluate_keywords,
 )
 from speechrnn.evaluation.results import write_json
+from speechrnn.manifest import read_manifest
 from speechrnn.new_file import new_file, refuse_existing
+from speechrnn.runtime import ModelFile
 from speechrnn.runtime.keyword_files import read_keywords
 
 NUM_CLOSE_UPS = 3  # of each keyword's misses, and of its false alarms, in a report
@@ -80,11 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print; 1 if some recordings could not be used."""
-    for path in (args.output, args.plot):
-        if check_folder(path) is not None:
-            refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
-    plot = None if args.plot is None else check_plot(args.plot)
-    report = None if args.report is None else ReportFolder(args.report, overwrite=args.overwrite)
+    check_outputs(args)
     model = open_model(args)
     keywords = read_keywords(args.keywords, model)
     trial = KeywordTrial(
@@ -94,6 +100,57 @@ def run(args: argparse.Namespace) -> int:
         snrs_db=args.snr,
         rates=args.fa_per_hour,
     )
+    return measure(args, model, keywords, trial)
+
+
+def run_on_clips(args: argparse.Namespace) -> int:
+    """Measure a classifier as the detector that it is, on clips of its labels; as ``run``.
+
+    Args:
+        args: Those of ``speechrnn evaluate``; all else has its default.
+
+    Raises:
+        ConfigError: If the model writes text, or no clip is of a label.
+    """
+    parser = argparse.ArgumentParser()
+    add_detection_options(parser, thresholds=False)
+    args = argparse.Namespace(**{**vars(parser.parse_args([])), "plot": None, **vars(args)})
+    check_outputs(args)
+    model, clips = open_model(args), read_manifest(args.manifest)
+    if model.info.task != "classification":
+        raise ConfigError(
+            f"{model.path}: --detector is for keyword classifiers; for a model that writes text, name keywords to "
+            "`speechrnn evaluate kws`"
+        )
+    said = {plain(clip.text) for clip in clips}
+    labels = [label for label in model.info.vocabulary.tokens if is_keyword(label) and plain(label) in said]
+    if not labels:
+        raise ConfigError(f"{args.manifest}: no clip is of a keyword that {model.info.name} knows")
+    keywords = [Keyword(label=label, spellings=(label,)) for label in labels]
+    positives = [clip for clip in clips if plain(clip.text) in map(plain, labels)]
+    return measure(args, model, keywords, KeywordTrial(negatives=clips, positives=positives))
+
+
+def is_keyword(label: str) -> bool:
+    """Tell a word from what stands for anything else, as ``_silence_`` does."""
+    return not (label.startswith("_") and label.endswith("_"))
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Find out before the work whether files can be written after it; errors as ``check_folder``."""
+    for path in (args.output, args.plot):
+        if check_folder(path) is not None:
+            refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
+    if args.plot is not None:
+        check_plot(args.plot)
+    if args.report is not None:
+        ReportFolder(args.report, overwrite=args.overwrite)
+
+
+def measure(
+    args: argparse.Namespace, model: ModelFile, keywords: Sequence[Keyword], trial: KeywordTrial
+) -> int:
+    """Evaluate and write what was asked for; 1 if some recordings could not be used."""
     num_clips = len(trial.negatives) + len(trial.positives) * (1 + len(trial.snrs_db))
     with Progress("evaluating", total=num_clips) as progress:
         options = read_spotter_options(args, model)
@@ -102,20 +159,21 @@ def run(args: argparse.Namespace) -> int:
             keywords,
             trial,
             options,
-            num_close_ups=NUM_CLOSE_UPS if report else 0,
+            num_close_ups=NUM_CLOSE_UPS if args.report else 0,
             on_audio=lambda seconds: progress.advance(audio_s=seconds),
         )
     put(render_keywords(evaluation))
     if args.output is not None:
         write_json(evaluation.to_dict(), args.output, overwrite=args.overwrite)
-    if plot is not None:
-        write_plot(evaluation, plot, overwrite=args.overwrite)
-    if report is not None:
+    if args.plot is not None:
+        write_plot(evaluation, args.plot, overwrite=args.overwrite)
+    if args.report is not None:
+        report = ReportFolder(args.report, overwrite=args.overwrite)
         report.write(draw(evaluation, args), evaluation.to_dict())
     return name_failures(evaluation)
 
 
-def check_plot(path: Path) -> Path:
+def check_plot(path: Path) -> None:
     """Find out before the work whether it can be drawn after it.
 
     Raises:
@@ -126,7 +184,6 @@ def check_plot(path: Path) -> Path:
 
     if path.suffix not in PICTURES:
         raise ConfigError(f"{path}: must end in {', '.join(PICTURES)}")
-    return path
 
 
 def write_plot(evaluation: KeywordEvaluation, path: Path, *, overwrite: bool) -> None:
@@ -142,8 +199,8 @@ def draw(evaluation: KeywordEvaluation, args: argparse.Namespace) -> str:
     """Draw the page."""
     from speechrnn.report import render_keyword_evaluation
 
-    names = ("negatives", "positives", "noise")
-    sources = [(name, str(getattr(args, name))) for name in names if getattr(args, name)]
+    names = ("manifest", "negatives", "positives", "noise")
+    sources = [(name, str(getattr(args, name))) for name in names if getattr(args, name, None)]
     with Progress("drawing", total=1):
         return render_keyword_evaluation(evaluation, sources=sources)
 

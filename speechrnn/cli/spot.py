@@ -4,12 +4,12 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from speechrnn.audio import Waveform, load_audio
+from speechrnn.audio import Waveform
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import Progress, clean_end, put, say
 from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
@@ -21,8 +21,9 @@ from speechrnn.cli.spotter_options import (
     read_spotter_options,
 )
 from speechrnn.errors import SpeechRNNError
+from speechrnn.live_audio import Microphone
 from speechrnn.runtime.keyword_files import read_keywords
-from speechrnn.runtime.keyword_spotter import KeywordHit, KeywordSpotter, blocks_of
+from speechrnn.runtime.keyword_spotter import KeywordHit, KeywordSpotter, read_blocks
 
 METER = " ▁▂▃▄▅▆▇█"
 CLEAR_LINE = "\r\x1b[K"
@@ -65,30 +66,41 @@ def search_files(inputs: list[AudioInput], spotter: KeywordSpotter) -> int:
     num_failed = 0
     with Progress("searching", total=len(inputs)) as progress:
         for found in inputs:
+            spotter.restart()
             try:
-                waveform = load_audio(found.source, sample_rate=spotter.model.info.sample_rate)
-                for hit in hits_of(blocks_of(waveform, spotter.model), spotter):
+                for hit in hits_of(read_blocks(found.source, spotter.model), spotter):
                     put(render(hit, file=found.name))
             except SpeechRNNError as error:
                 num_failed += 1
                 say(f"speechrnn: error: {error}")
-            spotter.restart()
             progress.advance()
     return 1 if num_failed else 0
 
 
-def hits_of(blocks: Iterable[Waveform], spotter: KeywordSpotter) -> Iterator[KeywordHit]:
-    """Yield hits as they become certain."""
+def hits_of(
+    blocks: Iterable[Waveform], spotter: KeywordSpotter, lost_s: Callable[[], float] = lambda: 0.0
+) -> Iterator[KeywordHit]:
+    """Yield hits as they become certain.
+
+    Args:
+        blocks: Of audio.
+        spotter: Hears them.
+        lost_s: Tells the seconds of audio that were lost before the latest block: the clock jumps over them.
+    """
+    was_lost_s = 0.0
     for block in blocks:
-        yield from spotter.feed(block)
+        at_s, was_lost_s = spotter.now_s + lost_s() - was_lost_s, lost_s()
+        yield from spotter.feed(block, at_s=at_s)
     yield from spotter.finish()
 
 
 def listen(args: argparse.Namespace, spotter: KeywordSpotter) -> None:
     """Search live audio until it ends or is interrupted."""
     meter = Meter(spotter, is_drawn=sys.stderr.isatty() and not args.no_meter)
-    with clean_end(), open_live(args, spotter.model.info.sample_rate) as blocks, meter.shown():
-        for hit in hits_of(meter.watch(blocks), spotter):
+    source = open_live(args, spotter.model.info.sample_rate)
+    lost_s = (lambda: source.lost_s) if isinstance(source, Microphone) else lambda: 0.0
+    with clean_end(), source as blocks, meter.shown():
+        for hit in hits_of(meter.watch(blocks), spotter, lost_s):
             with meter.hidden():
                 put(render(hit))
 

@@ -21,9 +21,11 @@ class HitOptions:
     hold_s: float = 0.3
     """How long the best confidence must stay the best before it is told, >= 0; this adds to the latency."""
     refractory_s: float = 1.0
-    """How long after a hit the same keyword cannot be hit again, >= 0."""
+    """How long after a hit the same keyword cannot be hit again, >= 0; and not before it was unsure of it once."""
     overlap: float = 0.5
-    """Share of the shorter of two hits that may lie in the other, in [0, 1]; of those with more the surer stays."""
+    """Share of the shorter of two hits that may lie in the other, in [0, 1]; of those with more the surer stays.
+    A hit that was told stays, and one that comes behind it counts if no more of itself lies in it: the phrase that
+    begins with a shorter keyword."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the option."""
@@ -73,6 +75,7 @@ class HitPicker:
         self.frame = 0
         self.runs = np.zeros(len(self.thresholds), np.int64)
         self.rests_until = np.zeros(len(self.thresholds), np.int64)
+        self.is_spent = np.zeros(len(self.thresholds), bool)  # told, and the confidence has not fallen since
         self.open: dict[int, Candidate] = {}
         self.recent: list[Candidate] = []
 
@@ -84,7 +87,7 @@ class HitPicker:
             if self.open or reached[row].any():
                 hits += self._advance(confidences[row], starts[row], reached[row])
             else:
-                self.runs[:] = 0
+                self.runs[:], self.is_spent[:] = 0, False
             self.frame += 1
         return hits
 
@@ -97,7 +100,8 @@ class HitPicker:
     ) -> list[Candidate]:
         """Open, improve and close candidates."""
         self.runs = np.where(reached, self.runs + 1, 0)
-        may_open = (self.runs >= self.options.patience) & (self.frame >= self.rests_until)
+        self.is_spent &= reached
+        may_open = (self.runs >= self.options.patience) & (self.frame >= self.rests_until) & ~self.is_spent
         for keyword in {*np.flatnonzero(may_open).tolist(), *self.open}:
             best = self.open.get(keyword)
             if best is None or confidences[keyword] > best.confidence:
@@ -118,14 +122,14 @@ class HitPicker:
         best = self.open.pop(keyword, None)
         if best is None:
             return []
-        self.rests_until[keyword] = best.end + max(1, self.refractory)
+        self._rest(best)
         rivals = [other for other in self.open.values() if self._overlaps(best, other)]
-        if any(self._overlaps(best, hit) for hit in self.recent):
+        if any(common_frames(best, hit) > self.options.overlap * num_frames(best) for hit in self.recent):
             return []
         if any(rival.margin > best.margin for rival in rivals):
             return []
         for rival in rivals:
-            self.rests_until[rival.keyword] = rival.end + max(1, self.refractory)
+            self._rest(rival)
             del self.open[rival.keyword]
         hit = Candidate(**{**vars(best), "decided": self.frame})
         self.recent = [*self.recent, hit][-RECENT:]
@@ -133,6 +137,19 @@ class HitPicker:
 
     def _overlaps(self, one: Candidate, other: Candidate) -> bool:
         """Tell whether more of the shorter one lies in the longer one than may."""
-        common = min(one.end, other.end) - max(one.start, other.start) + 1
-        shorter = min(one.end - one.start, other.end - other.start) + 1
-        return common > self.options.overlap * shorter
+        return common_frames(one, other) > self.options.overlap * min(num_frames(one), num_frames(other))
+
+    def _rest(self, closed: Candidate) -> None:
+        """Have a keyword wait."""
+        self.rests_until[closed.keyword] = closed.end + max(1, self.refractory)
+        self.is_spent[closed.keyword] = True
+
+
+def num_frames(one: Candidate) -> int:
+    """Count the frames of a candidate."""
+    return one.end - one.start + 1
+
+
+def common_frames(one: Candidate, other: Candidate) -> int:
+    """Count the frames that two candidates share."""
+    return max(0, min(one.end, other.end) - max(one.start, other.start) + 1)

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from speechrnn.decoding.keywords import Keyword
-from speechrnn.evaluation.detection import OperatingPoint, bound_count
+from speechrnn.evaluation.detection import OperatingPoint, bound_count, measure_threshold
 from speechrnn.evaluation.keyword_recordings import KeywordTrial
 from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
 from speechrnn.manifest import Utterance
@@ -32,18 +33,28 @@ def calibrate_keywords(
 
 def thresholds_of(evaluation: KeywordEvaluation) -> dict[str, float]:
     """Take the threshold of each keyword, within what a threshold may be, rounded up to what a file shows."""
-    return {
-        keyword.label: min(1.0, max(LEAST_THRESHOLD, math.ceil(keyword.points[0].threshold * STEPS) / STEPS))
-        for keyword in evaluation.keywords
-    }
+    return {keyword.label: storable(keyword.points[0].threshold) for keyword in evaluation.keywords}
+
+
+def storable(threshold: float) -> float:
+    """Bring a threshold to what is kept; one above 1, which no confidence passes, becomes 1, which some may."""
+    return min(1.0, max(LEAST_THRESHOLD, math.ceil(threshold * STEPS) / STEPS))
 
 
 def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
-    """Tell thresholds, what they cost, and what all of it rests on."""
-    thresholds = thresholds_of(evaluation)
+    """Tell the thresholds that are kept, what they cost, and what all of it rests on."""
     for keyword in evaluation.keywords:
-        point = keyword.points[0]
-        yield f"{keyword.label}: threshold {thresholds[keyword.label]:.4f}; {describe_point(point)}"
+        threshold, target = storable(keyword.points[0].threshold), keyword.points[0].target
+        positives = keyword.positives if len(keyword.positives) else None
+        kept = measure_threshold(positives, keyword.negatives, threshold, groups=keyword.groups)
+        # Another background would have given another threshold; that belongs to the interval.
+        point = replace(kept, miss_interval=keyword.points[0].miss_interval)
+        yield f"{keyword.label}: threshold {threshold:.4f}; {describe_point(point)}"
+        if threshold < keyword.points[0].threshold:
+            yield (
+                f"{keyword.label}: {target:g} false alarms an hour cannot be kept to: so many have the highest "
+                "confidence there is; choose a longer or rarer keyword, or a better model"
+            )
     hours, rate = evaluation.hours, evaluation.keywords[0].points[0].target
     yield f"false alarms rest on {hours:.2f} h of negatives"
     if rate is not None and rate * hours < 1:

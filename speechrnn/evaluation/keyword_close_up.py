@@ -19,6 +19,13 @@ class Track(NamedTuple):
     """(frames, keywords)."""
     ends_s: NDArray[np.float64]
     """(frames,) when each ends."""
+    frame_s: float
+    """Seconds from one frame to the next."""
+
+    def cut(self, keyword: int, stretch_s: tuple[float, float]) -> tuple[int, NDArray[np.float32]]:
+        """Take the frames that end within a stretch, one at least: the first, and a keyword's confidences."""
+        first, last = np.searchsorted(self.ends_s, stretch_s, side="right").tolist()
+        return first, self.confidences[first : max(last, first + 1), keyword]
 
 
 class Recorded(NamedTuple):

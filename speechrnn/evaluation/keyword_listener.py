@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Waveform
-from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.decoding.keyword_hits import HitOptions, HitPicker
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.detection import Negatives, check_hours, find_peaks
@@ -25,6 +26,7 @@ from speechrnn.voice_activity import find_speech
 GAP_S = 1.0  # of a negative in front of each positive
 TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
 FAINTEST = 0.01  # confidence below which a peak is none
+SILENT_PEAK = 0.01  # of a clip that holds nothing, -40 dB
 BEFORE_S, AFTER_S = 2.0, 0.5  # what is shown of a negative around a peak
 
 Progress = Callable[[float], object]
@@ -91,13 +93,31 @@ class Heard(NamedTuple):
     track: Track
     places: list[Place]
     scores: NDArray[np.float64]
-    latencies_s: NDArray[np.float64]
+    """(places,) the best confidence at each."""
+    hits: HitOptions
+    """When a confidence is a hit."""
+    delay_s: float
+    """From the beginning of a frame until it is known, seconds."""
 
     def of(self, keyword: int) -> "Heard":
         """Take those of one keyword."""
         mine = [number for number, place in enumerate(self.places) if place.keyword == keyword]
-        places = [self.places[number] for number in mine]
-        return Heard(self.track, places, self.scores[mine], self.latencies_s[mine])
+        return self._replace(places=[self.places[number] for number in mine], scores=self.scores[mine])
+
+    def latencies_s(self, threshold: float) -> NDArray[np.float64]:
+        """Tell how long after the speech each would be told at a threshold, (places,) seconds; NaN if it is not."""
+        latencies = np.full(len(self.places), np.nan)
+        # Patience is in the track already.
+        options, frame_s = replace(self.hits, patience=1), self.track.frame_s
+        for number, place in enumerate(self.places):
+            first, column = self.track.cut(place.keyword, place.stretch_s)
+            picker = HitPicker([threshold], frame_s=frame_s, options=options)
+            frames = np.arange(len(column))[:, None]
+            hits = picker.feed(column[:, None].astype(np.float64), frames) + picker.finish()
+            if hits:
+                known_s = self.track.ends_s[0] + (first + hits[0].decided - 1) * frame_s + self.delay_s
+                latencies[number] = known_s - place.speech_end_s
+        return latencies
 
     @property
     def groups(self) -> list[str] | None:
@@ -145,7 +165,7 @@ class Listener:
         confidences = lasting(np.concatenate(found), self.hits.patience)
         clock = self.tracker.clock
         ends = clock.first_s + np.arange(1, len(confidences) + 1, dtype=np.float64) * clock.frame_s
-        return Track(confidences, ends)
+        return Track(confidences, ends, clock.frame_s)
 
     def hear_negatives(self, utterances: Sequence[Utterance]) -> Background:
         """Find each keyword's false alarms.
@@ -183,7 +203,8 @@ class Listener:
     def hear_positives(self, trial: KeywordTrial, owners: Sequence[int], snr_db: float | None) -> Heard:
         """Score each positive, embedded in the negatives; without ``snr_db`` no noise is mixed in."""
         places: list[Place] = []
-        gaps = self.pieces(trial.negatives)
+        without = [u for u in trial.negatives if not any(says(u, keyword) for keyword in self.keywords)]
+        gaps = self.pieces(without or trial.negatives)
         noise = self.pieces(trial.noise, "noise") if snr_db is not None else None
 
         def waveforms() -> Iterator[Waveform]:
@@ -193,7 +214,8 @@ class Listener:
             }
             for utterance, clip in self.load(trial.positives):
                 spoken = find_speech(clip, sample_rate=self.sample_rate)
-                if not spoken:
+                # In noise, speech is not told from it, and to leave the clip out would hide a miss.
+                if not spoken and np.abs(clip).max(initial=0.0) < SILENT_PEAK:
                     reason = f"{utterance.audio}: holds no speech"
                     self.failures[utterance.id] = Failure(
                         id=utterance.id, audio=str(utterance.audio), reason=reason
@@ -206,13 +228,15 @@ class Listener:
                 start_s = (at + len(gap)) / self.sample_rate
                 at += len(piece)
                 clip_place = Recorded(utterance, start_s, len(clip) / self.sample_rate)
-                places.append(Place(numbers[utterance.id], clip_place, start_s + spoken[-1].end_s))
+                speech_end_s = start_s + spoken[-1].end_s if spoken else clip_place.end_s
+                places.append(Place(numbers[utterance.id], clip_place, speech_end_s))
                 yield piece
             yield gaps(round(2 * GAP_S * self.sample_rate))
 
         track = self.track(waveforms())
-        delay_s = self.hits.hold_s + self.tracker.emissions.latency_s
-        return Heard(track, places, *score_places(track, places, delay_s=delay_s))
+        columns = [track.cut(place.keyword, place.stretch_s)[1] for place in places]
+        scores = np.array([column.max(initial=0.0) for column in columns], np.float64)
+        return Heard(track, places, scores, self.hits, self.tracker.emissions.latency_s)
 
     def pieces(self, utterances: Sequence[Utterance], kind: str = "negatives") -> Callable[[int], Waveform]:
         """Make what takes the next so many samples from recordings that follow each other for ever.
@@ -271,21 +295,6 @@ def lasting(confidences: NDArray[np.float32], patience: int) -> NDArray[np.float
     windows = np.lib.stride_tricks.sliding_window_view(padded, patience, axis=0)
     least: NDArray[np.float32] = windows.min(axis=-1)
     return least
-
-
-def score_places(
-    track: Track, places: Sequence[Place], *, delay_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the best confidence at each place, and how long after the speech it would be told."""
-    scores, latencies = np.zeros(len(places)), np.zeros(len(places))
-    for number, place in enumerate(places):
-        first, last = np.searchsorted(track.ends_s, place.stretch_s, side="right").tolist()
-        column = track.confidences[first : max(last, first + 1), place.keyword]
-        if len(column):
-            best = int(column.argmax())
-            scores[number] = column[best]
-            latencies[number] = track.ends_s[first + best] + delay_s - place.speech_end_s
-    return scores, latencies
 
 
 def mix(waveform: Waveform, noise: Waveform, *, level: float, snr_db: float) -> Waveform:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from speechrnn.evaluation.detection import OperatingPoint, bound_count
 from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordResult
+from speechrnn.runtime.keyword_spotter import SpotterOptions
 
+LIVE_CHUNK_S = SpotterOptions.chunk_s
 HEADER = ("FA/h", "threshold", "false alarms", "FA/h below*", "missed", "miss rate", "95 % interval")
 
 
@@ -59,3 +61,9 @@ def render_notes(evaluation: KeywordEvaluation) -> Iterator[str]:
             f"is a rate below {most:.1f} an hour. More negatives tell more"
         )
     yield "‡ at the threshold that `speechrnn spot` uses for the keyword"
+    chunk_s = evaluation.settings.get("chunk_s", LIVE_CHUNK_S)
+    if chunk_s != LIVE_CHUNK_S and any(keyword.median_latency_s for keyword in evaluation.keywords):
+        yield (
+            f"words are told as late as chunks of {chunk_s:g} s make them, which recordings are heard in; live audio "
+            f"has chunks of {LIVE_CHUNK_S:g} s, and so has --chunk {LIVE_CHUNK_S:g}"
+        )

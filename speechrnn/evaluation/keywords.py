@@ -46,8 +46,11 @@ class KeywordResult:
     """Recordings that are no negatives for it, since their texts say it."""
     positives: NDArray[np.float64] = field(repr=False)
     """(n,) best confidence at each place where it was said."""
+    groups: Sequence[str] | None = field(default=None, repr=False)
+    """Speaker of each, where all are known."""
     latencies_s: NDArray[np.float64] = field(repr=False)
-    """(n,) seconds from the end of the speech to the moment when the hit would be told."""
+    """(n,) seconds from the end of the speech to the moment when the hit is told, at the threshold of one false alarm
+    an hour (or of the first rate that was asked for); NaN of those that are missed there."""
     curve: DetCurve | None = field(repr=False)
     """Misses against false alarms; None without positives."""
     points: tuple[OperatingPoint, ...]
@@ -66,9 +69,8 @@ class KeywordResult:
 
     @property
     def median_latency_s(self) -> float | None:
-        """Median over what is found at one false alarm an hour; None if nothing is."""
-        points = [point for point in self.points if point.target == LATENCY_RATE] or list(self.points)
-        found = self.latencies_s[self.positives >= points[0].threshold]
+        """Median over what is found there; None if nothing is."""
+        found = self.latencies_s[np.isfinite(self.latencies_s)]
         return float(np.median(found)) if len(found) else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +163,10 @@ def evaluate_keywords(
     for number, keyword in enumerate(keywords):
         found = {snr: positives.of(number) for snr, positives in heard.items()}
         if trial.positives and not len(found[None].scores):
-            raise ConfigError(f"keyword {keyword.label!r}: no positive could be used")
+            reasons = [failure.reason for failure in listener.failures.values()]
+            raise ConfigError(
+                f"keyword {keyword.label!r}: no positive could be used; {'; '.join(reasons[:1])}"
+            )
         measure = partial(measure_all, rates=trial.rates, threshold=find_threshold(model, keyword, options))
         result = sum_up(keyword.label, background.of(number), found, measure)
         hardest = found[None].close_ups(num_close_ups, features) if found else ()
@@ -216,13 +221,15 @@ def sum_up(
     label: str, negatives: Negatives, heard: Mapping[float | None, Heard], measure: Measure
 ) -> KeywordResult:
     """Measure one keyword under all conditions."""
-    clean = heard.get(None)
+    clean, points = heard.get(None), measure(heard.get(None), negatives)
+    told_at = next((point for point in points if point.target == LATENCY_RATE), points[0])
     return KeywordResult(
         label=label,
         negatives=negatives,
         positives=np.zeros(0) if clean is None else clean.scores,
-        latencies_s=np.zeros(0) if clean is None else clean.latencies_s,
+        groups=None if clean is None else clean.groups,
+        latencies_s=np.zeros(0) if clean is None else clean.latencies_s(told_at.threshold),
         curve=None if clean is None else trace_curve(clean.scores, negatives),
-        points=measure(clean, negatives),
+        points=points,
         in_noise={snr: measure(found, negatives) for snr, found in heard.items() if snr is not None},
     )

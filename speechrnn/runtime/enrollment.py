@@ -21,7 +21,7 @@ from speechrnn.runtime.model_file import ModelFile
 logger = logging.getLogger("speechrnn")
 
 SUFFIX = ".npz"
-FORMAT = "speechrnn keyword 1"
+FORMAT = "speechrnn keyword 2"
 FEWEST, ENOUGH = 2, 3  # recordings
 LONGEST_S = 3.0
 # Confidences: takes of a word find each other at 0.73 to 0.84 with the models that we have, other words at 0.66
@@ -35,7 +35,7 @@ class Enrollment:
 
     keyword: Keyword
     """Ready to be looked for."""
-    model_sha256: str
+    network_sha256: str
     """Of the model whose answers the templates are; no other can use them."""
     agreement: tuple[float, ...]
     """How surely each recording is found by the others, in [0, 1]; empty where it was not measured."""
@@ -72,7 +72,7 @@ def enroll(model: ModelFile, label: str, recordings: Sequence[Source]) -> Enroll
                 "%s: unlike the other recordings (%.2f); is it %r?", source_name(recording), confidence, label
             )
     keyword = Keyword(label=label, templates=templates)
-    return Enrollment(keyword=keyword, model_sha256=model.sha256, agreement=agreement)
+    return Enrollment(keyword=keyword, network_sha256=model.network_sha256, agreement=agreement)
 
 
 def make_template(model: ModelFile, recording: Source) -> NDArray[np.float32]:
@@ -130,7 +130,7 @@ def save_enrollment(enrollment: Enrollment, path: Path, *, overwrite: bool = Fal
     values: dict[str, Any] = {
         "format": FORMAT,
         "label": keyword.label,
-        "model_sha256": enrollment.model_sha256,
+        "network_sha256": enrollment.network_sha256,
         "boost": keyword.boost,
         "threshold": np.nan if keyword.threshold is None else keyword.threshold,
     }
@@ -159,7 +159,7 @@ def load_enrollment(path: Path) -> Enrollment:
                 boost=float(values["boost"]),
                 threshold=None if np.isnan(threshold) else threshold,
             )
-            return Enrollment(keyword=keyword, model_sha256=str(values["model_sha256"]), agreement=())
+            return Enrollment(keyword=keyword, network_sha256=str(values["network_sha256"]), agreement=())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -168,7 +168,7 @@ def load_enrollment(path: Path) -> Enrollment:
 
 def check_model(enrollment: Enrollment, model: ModelFile, path: Path) -> None:
     """Refuse a keyword that was enrolled with another model, with a ``ConfigError``."""
-    if enrollment.model_sha256 != model.sha256:
+    if enrollment.network_sha256 != model.network_sha256:
         raise ConfigError(
             f"{path}: keyword {enrollment.keyword.label!r} was enrolled with another model than {model.path}; "
             "enroll it again"

@@ -18,7 +18,7 @@ FILE_NAME = re.compile(rf"^\S+\.\w{{2,}}$|\.txt$|\{SUFFIX}$", re.IGNORECASE)  # 
 
 
 def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ...]:
-    """Read keywords; those without a threshold take the one that the model was calibrated to.
+    """Read keywords.
 
     Args:
         sources: Each a file of an enrolled keyword (.npz), a keyword file, or keywords between commas.
@@ -30,11 +30,7 @@ def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ..
     """
     keywords = tuple(keyword for source in sources for keyword in read_source(source, model))
     check_labels(keywords)
-    stored = model.info.decoding.keyword_thresholds
-    return tuple(
-        replace(keyword, threshold=stored.get(keyword.label)) if keyword.threshold is None else keyword
-        for keyword in keywords
-    )
+    return keywords
 
 
 def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:

@@ -3,17 +3,18 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import Source, Waveform, load_audio
+from speechrnn.audio import Source, Waveform
 from speechrnn.decoding.keyword_hits import Candidate, HitOptions, HitPicker
 from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions, spell
 from speechrnn.decoding.keywords import Keyword, check_labels
 from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
 from speechrnn.runtime.model_file import ModelFile
 
@@ -24,7 +25,7 @@ RECORDED_THRESHOLD = 0.6
 CLASSIFIER_THRESHOLD = 0.9
 SHORT = 4  # tokens: keywords of fewer are found in other words all the time
 JUMP_S = 0.1  # by which a stream's clock may be off before it has jumped
-BLOCK_S = 10.0
+WHOLE_S = 60.0  # of a clip that is held at once
 DEFAULT_SEARCH = SearchOptions()
 
 
@@ -33,8 +34,8 @@ class SpotterOptions:
     """How a stream is listened to."""
 
     threshold: float | None = None
-    """Least confidence of hits of keywords that have none of their own, in [0, 1]; 0.5 for spelled keywords, 0.6
-    for recorded ones and 0.9 for a classifier's labels when not given."""
+    """Least confidence of hits of keywords that have none of their own, in [0, 1]; when not given, what the model was
+    calibrated to, or else 0.5 for spelled keywords, 0.6 for recorded ones and 0.9 for a classifier's labels."""
     search: SearchOptions = DEFAULT_SEARCH
     """With a CTC model."""
     hits: HitOptions | None = None
@@ -63,9 +64,9 @@ class KeywordHit:
 
     label: str
     start_s: float
-    """Where it begins, seconds from the start of the stream."""
+    """Where it begins, seconds from the start of the stream; of a classifier, where what it pools begins."""
     end_s: float
-    """Where its last token is heard, seconds."""
+    """Where its last token is heard, or what a classifier pools ends, seconds."""
     confidence: float
     """In [0, 1]."""
     decided_s: float
@@ -76,7 +77,7 @@ class KeywordSpotter:
     """One stream of audio, searched for keywords.
 
     Attributes:
-        confidences: Of each keyword after the latest frame, (keywords,), for a level meter.
+        confidences: The highest of each keyword in what was heard last, (keywords,), for a level meter.
 
     Example:
         >>> spotter = KeywordSpotter(ModelFile("model.onnx"), [keyword])  # doctest: +SKIP
@@ -143,14 +144,15 @@ class KeywordSpotter:
     def finish(self) -> list[KeywordHit]:
         """End the stream and return the hits that are left; feeding begins another one behind it."""
         hits = self._pick(self.tracker.finish()) + [self._hit(found) for found in self.picker.finish()]
-        self.restart(self.now_s)
-        return hits
+        end_s = self.now_s
+        self.restart(end_s)
+        return [replace(hit, decided_s=min(hit.decided_s, end_s)) for hit in hits]
 
     def _pick(self, scores: Scores) -> list[KeywordHit]:
         """Find hits among new scores."""
         confidences = to_confidences(scores)
         if len(confidences):
-            self.confidences = confidences[-1]
+            self.confidences = confidences.max(axis=0)
         return [self._hit(found) for found in self.picker.feed(confidences, scores.starts)]
 
     def _hit(self, found: Candidate) -> KeywordHit:
@@ -258,8 +260,9 @@ def to_confidences(scores: Scores) -> NDArray[np.float64]:
 
 
 def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) -> float:
-    """Choose the threshold of a keyword: its own, that of all, or what suits the detector."""
-    for threshold in (keyword.threshold, options.threshold):
+    """Choose the threshold of a keyword: its own, that of all, what the model was calibrated to, or a usual one."""
+    calibrated = model.info.decoding.keyword_thresholds.get(keyword.label)
+    for threshold in (keyword.threshold, options.threshold, calibrated):
         if threshold is not None:
             return threshold
     if model.info.task == "classification":
@@ -324,13 +327,15 @@ def spot(
         >>> spot(ModelFile("model.onnx"), "talk.wav", keywords)  # doctest: +SKIP
     """
     spotter = KeywordSpotter(model, keywords, options)
-    waveform = load_audio(audio, sample_rate=model.info.sample_rate, source_rate=sample_rate)
-    hits = [hit for block in blocks_of(waveform, model) for hit in spotter.feed(block)]
+    hits = [hit for block in read_blocks(audio, model, sample_rate) for hit in spotter.feed(block)]
     return hits + spotter.finish()
 
 
-def blocks_of(waveform: Waveform, model: ModelFile) -> Iterator[Waveform]:
-    """Cut a waveform into blocks."""
-    size = round(BLOCK_S * model.info.sample_rate)
-    for start in range(0, len(waveform), size):
-        yield waveform[start : start + size]
+def read_blocks(audio: Source, model: ModelFile, sample_rate: int | None = None) -> Iterator[Waveform]:
+    """Read a clip for a model, block by block if it is long; arguments and errors as ``spot``."""
+    rate = model.info.sample_rate
+    found = load_or_open(audio, sample_rate=rate, whole_s=WHOLE_S, source_rate=sample_rate)
+    if isinstance(found, LongAudio):
+        yield from found.blocks()
+    else:
+        yield found

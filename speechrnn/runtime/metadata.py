@@ -4,6 +4,7 @@ An ONNX file is one protobuf message, ``ModelProto``, a sequence of (tag, value)
 ``metadata_props``, comes once for each key (onnx.proto, ``StringStringEntryProto``).
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -34,6 +35,25 @@ def write_metadata(path: Path, properties: Mapping[str, str]) -> None:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     with new_file(path, overwrite=True) as partial:
         partial.write_bytes(edited)
+
+
+def network_sha256(path: Path, without: str) -> str:
+    """Compute the SHA-256 of a model file as if it had no metadata of one key, in hexadecimal.
+
+    Raises:
+        ModelFileError: If the file cannot be read, or is no ONNX file.
+    """
+    digest = hashlib.sha256()
+    try:
+        view = memoryview(path.read_bytes())
+        for field, start, content, end in fields(view):
+            if field != METADATA_PROPS or key_of(view[content:end]) != without:
+                digest.update(view[start:end])
+    except (ValueError, IndexError) as error:
+        raise ModelFileError(f"{path}: not a whole ONNX file") from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def with_metadata(model: bytes, properties: Mapping[str, str]) -> bytes:

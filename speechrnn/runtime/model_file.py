@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import AudioError, ModelFileError, SpeechRNNError
 from speechrnn.runtime.decoding_choice import DecodingChoice
+from speechrnn.runtime.metadata import network_sha256
 from speechrnn.runtime.session import Session, reason_of
 from speechrnn.text import LANGUAGE_MODEL_TASK, Vocabulary
 
@@ -133,6 +134,15 @@ class ModelFile:
         """SHA-256 of the file in hexadecimal; computed when first asked for."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @functools.cached_property
+    def network_sha256(self) -> str:
+        """SHA-256 of what computes the answers, all but what ``calibrate`` and ``lm tune`` keep in the file.
+
+        Raises:
+            ModelFileError: If the file has gone since it was opened.
+        """
+        return network_sha256(self.path, without=DECODING_KEY)
 
     def run(
         self, waveform: NDArray[np.float32], waveform_lengths: ArrayLike
