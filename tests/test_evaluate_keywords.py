@@ -398,8 +398,10 @@ def test_a_target_that_the_highest_threshold_misses_is_told_of(
     words = tmp_path / "words.txt"
     words.write_text("a :5 @always\n")  # a boost that makes all its hits sure
     command = ["calibrate", "-m", str(folder / "tones.onnx"), "--keywords", str(words)]
-    assert main([*command, "--negatives", str(folder / "negatives")]) == 0
-    said = capsys.readouterr().out
+    assert main([*command, "--negatives", str(folder / "negatives"), "--patience", "2"]) == 0
+    captured = capsys.readouterr()
+    said = captured.out
+    assert "the thresholds hold for --patience 2; give the same to spot" in captured.err
     assert "always: threshold 1.0000; 3 false alarms" in said
     assert "always: 0.5 false alarms an hour cannot be kept to" in said
 

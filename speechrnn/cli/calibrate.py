@@ -16,6 +16,7 @@ from speechrnn.cli.spotter_options import (
     add_keyword_option,
     open_model,
     read_spotter_options,
+    unusual_options,
 )
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
 from speechrnn.decoding import DecodingOptions
@@ -91,6 +92,8 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
         )
     for line in describe_calibration(evaluation):
         put(line)
+    if unusual := unusual_options(args):
+        say(f"the thresholds hold for {unusual}; give the same to spot")
     thresholds = thresholds_of(evaluation)
     for source in args.keywords:
         if store_thresholds(source, thresholds):

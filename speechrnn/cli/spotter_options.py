@@ -101,6 +101,14 @@ def read_spotter_options(
     )
 
 
+def unusual_options(args: argparse.Namespace) -> str:
+    """Write those of ``add_detection_options`` that thresholds depend on and that were not left as they are."""
+    given = {"patience": args.patience, "refractory": args.refractory, "chunk": args.chunk}
+    if args.window != SpotterOptions.window_s:
+        given["window"] = args.window
+    return " ".join(f"--{name} {value:g}" for name, value in given.items() if value is not None)
+
+
 def check_folder(path: Path | None) -> Path | None:
     """Find out before the work whether a file can be written.
 
