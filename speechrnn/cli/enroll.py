@@ -38,4 +38,5 @@ def run(args: argparse.Namespace) -> int:
         put(f"{confidence:.2f}\t{found.name}")
     save_enrollment(enrollment, path, overwrite=args.overwrite)
     say(f"kept in {path}; look for it with: speechrnn spot FILE --keywords {path}")
+    say(f"false alarms depend on your background: speechrnn calibrate --keywords {path} --negatives DIR")
     return 0
