@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from speechrnn.errors import AudioError, LongAudioError
-from speechrnn.sound_file import open_sound
+from speechrnn.sound_file import KeptSound, open_sound
 
 Source: TypeAlias = str | PathLike[str] | bytes | BinaryIO | NDArray[Any]
 Waveform: TypeAlias = NDArray[np.float32]
@@ -95,6 +95,8 @@ def read_format(source: str | PathLike[str] | bytes | BinaryIO) -> AudioFormat:
 
 def source_name(source: Source) -> str:
     """Name a source in messages."""
+    if isinstance(source, KeptSound):
+        return source.name
     if isinstance(source, str | PathLike):
         return os.fspath(source) or "''"
     if isinstance(source, bytes):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, check_array, source_name, to_waveform
 from speechrnn.live_audio import BlockConverter
-from speechrnn.sound_file import BLOCK, open_file, open_sound
+from speechrnn.sound_file import BLOCK, keep_sound, open_file, open_sound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,7 @@ def load_or_open(
         AudioError: As ``load_audio``; what is wrong further back in a long clip comes when it is read.
     """
     name = source_name(source)
-    if not isinstance(source, str | PathLike | bytes | np.ndarray):
-        source = read_rest(source, name)
+    source = reopenable(source)
     blocks, num_samples, rate = [], 0, 0
     for block, rate in read_raw(source, source_rate):
         blocks.append(block)
@@ -101,7 +100,16 @@ def load_or_open(
     return to_waveform(np.concatenate(blocks), rate, name, sample_rate=sample_rate, channel=channel)
 
 
-def read_rest(source: Any, name: str) -> bytes:
-    """Read an open file to its end, as it can be read only once; errors as ``load_audio``."""
-    with open_file(source, name) as file:
-        return file.read()
+def reopenable(source: Source) -> str | PathLike[str] | bytes | NDArray[Any]:
+    """Return what can be gone through more than once, with all that an open file or a pipe holds.
+
+    Raises:
+        AudioError: As ``load_audio``.
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    name = source_name(source)
+    if not isinstance(source, str | PathLike | bytes):
+        with open_file(source, name) as file:
+            source = file.read()
+    return keep_sound(source, name)

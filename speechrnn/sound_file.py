@@ -1,5 +1,6 @@
 """Sound files, read block by block whatever their writers left out, and refused where something is missing."""
 
+import errno
 import io
 import logging
 import math
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -34,7 +36,73 @@ PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(sho
 OGG_END_OF_STREAM = 0x04
 LARGEST_OGG_PAGE = 65_307  # bytes
 FFMPEG_PREFIX = re.compile(r"^(?:\[[^]]*\] *)+")  # the part of ffmpeg that speaks, with its address
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 INSTALL_FFMPEG = "install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)"
+
+
+class KeptSound:
+    """The path of a temporary file that holds what was a sound elsewhere, and is called by the name it had there.
+
+    The file goes with the last who knows it.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Make the file, empty.
+
+        Args:
+            name: For messages.
+        """
+        self.name = name
+        descriptor, self._path = tempfile.mkstemp(prefix="speechrnn-")
+        os.close(descriptor)
+        weakref.finalize(self, Path(self._path).unlink, missing_ok=True)
+
+    def __fspath__(self) -> str:
+        """Return where the file is."""
+        return self._path
+
+
+def keep_sound(source: str | PathLike[str] | bytes, name: str) -> str | PathLike[str] | bytes:
+    """Return what can be opened more than once: a copy of what comes out of a pipe, or else the source itself.
+
+    Raises:
+        AudioError: If a pipe cannot be read, or there is no room for the copy.
+    """
+    if isinstance(source, bytes) or not is_pipe(source):
+        return source
+    with reading(name), Path(source).open("rb") as pipe:
+        return copy_sound(pipe, name)
+
+
+def is_pipe(path: str | PathLike[str]) -> bool:
+    """Tell whether a path names neither a file nor a folder, but what can be read once, such as ``<(command)``."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def copy_sound(stream: BinaryIO, name: str) -> KeptSound:
+    """Copy a stream to its end into a temporary file, so that hours of it take no memory; errors as ``keep_sound``."""
+    with reading(name), needing_room(name):
+        kept = KeptSound(name)
+        with Path(kept).open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+    return kept
+
+
+@contextmanager
+def needing_room(name: str) -> Iterator[None]:
+    """Say where there is too little room for temporary files, and what helps; errors as ``load_audio``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise AudioError(no_room(name)) from error
+
+
+def no_room(name: str) -> str:
+    """Say that the temporary folder is full."""
+    folder = tempfile.gettempdir()
+    return f"{name}: the temporary folder {folder} is full; set TMPDIR to a folder with more room"
 
 
 @contextmanager
@@ -143,7 +211,7 @@ def open_file(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> Bina
     if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
         kind = type(source).__name__
         raise AudioError(f"{name}: must be a path, bytes, a binary file or a NumPy array, got {kind}")
-    try:
+    with reading(name):
         if not isinstance(source, str | PathLike):
             return Memory(check_bytes(source.read(), name))
         file: BinaryIO = Path(source).open("rb")  # noqa: SIM115
@@ -151,6 +219,13 @@ def open_file(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> Bina
             return file
         with file:  # a pipe
             return Memory(file.read())
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Say why a file cannot be read; errors as ``load_audio``."""
+    try:
+        yield
     except FileNotFoundError:
         raise AudioError(f"{name}: no such file") from None
     except IsADirectoryError:

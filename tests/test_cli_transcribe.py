@@ -1,5 +1,6 @@
 """``speechrnn transcribe`` as whisper's users would use it: folders, patterns, files for results, and mishaps."""
 
+import io
 import itertools
 import json
 import os
@@ -7,8 +8,11 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,10 +23,11 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 import speechrnn
 from speechrnn.audio import load_audio
 from speechrnn.cli import console, output_files
-from speechrnn.cli.audio_inputs import find_inputs
+from speechrnn.cli.audio_inputs import AudioInput, find_inputs
 from speechrnn.cli.main import main
 from speechrnn.cli.output_files import name_outputs
 from speechrnn.diagnosis import SELF_TEST_CLIP
+from speechrnn.sound_file import KeptSound
 
 ROOT = Path(speechrnn.__file__).parent.parent
 COMMAND = [sys.executable, "-m", "speechrnn", "transcribe"]
@@ -140,6 +145,75 @@ def test_each_channel_of_what_is_no_audio_fails(
 ) -> None:
     assert main(["transcribe", f"{tree}/notes.md", "-m", model, "--channel", "each"]) == 1
     assert "notes.md: not audio that can be read" in capsys.readouterr().err
+
+
+def feed_fifo(fifo: Path, data: bytes) -> None:
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=(data,), daemon=True).start()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("options", [[], ["-f", "srt"], ["-f", "json"], ["--vad"], ["--channel", "each"]])
+def test_a_pipe_that_is_named_is_read_once(
+    model: str, tree: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed_fifo(tree / "fifo", (tree / "a.wav").read_bytes())
+    assert main(["transcribe", f"{tree}/fifo", "-m", model, *options]) == 0
+    piped = capsys.readouterr().out
+    assert main(["transcribe", f"{tree}/a.wav", "-m", model, *options]) == 0
+    assert piped == capsys.readouterr().out.replace("/a.wav", "/fifo")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_what_is_in_a_pipe_is_written_in_every_format_and_its_copy_goes(
+    model: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    feed_fifo(tree / "fifo", (tree / "a.wav").read_bytes())
+    out = tmp_path / "out"
+    arguments = ["transcribe", f"{tree}/fifo", f"{tree}/a.wav", "-m", model, "-o", str(out), "-f", "all"]
+    assert main(arguments) == 0
+    assert len(files_in(out)) == 10
+    assert files_in(out)["fifo.srt"] == files_in(out)["a.srt"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_standard_input_goes_into_a_file_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hours(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            assert 0 < size < 2**24, "all of it would be held at once"
+            return super().read(size)
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Hours(b"abc")))
+    (found,) = find_inputs(["-"], recursive=False)
+    assert isinstance(found.source, KeptSound)
+    copy = Path(found.source)
+    assert copy.read_bytes() == b"abc"
+    found.release()
+    assert not copy.exists()
+
+
+def test_copies_are_let_go_of_when_their_recording_is_done(
+    model: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(AudioInput, "release", lambda self: released.append(self.relative.name))
+    arguments = [f"{tree}/a.wav", f"{tree}/day 1/b.wav", "-m", model, "--channel", "each"]
+    assert main(["transcribe", *arguments]) == 0
+    assert released == ["a.wav", "b.wav"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_folders_and_patterns_stand_for_files_alone(
+    model: str, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tree / "fifo.wav")  # reading it would wait for ever
+    (tree / "gone.wav").symlink_to(tree / "nowhere")
+    for argument in (str(tree), f"{tree}/*.wav"):
+        names = [item.name for item in find_inputs([argument], recursive=False)]
+        assert names == [f"{tree}/a.wav", f"{tree}/gone.wav"]  # that which is missing is told
 
 
 # ---- One utterance in every guise -----------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 import io
 import logging
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,17 @@ def test_a_clip_is_loaded_whole_up_to_a_length_and_opened_beyond(tmp_path: Path,
     assert isinstance(opened, LongAudio)
     assert isinstance(whole, np.ndarray)
     np.testing.assert_allclose(np.concatenate(list(opened.blocks())), whole, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_long_clip_out_of_a_pipe_can_be_gone_through_again(tmp_path: Path) -> None:
+    path, fifo = write_sound(tmp_path / "a.wav", speak("ab")), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=(path.read_bytes(),), daemon=True).start()
+    found = load_or_open(fifo, sample_rate=SAMPLE_RATE, whole_s=0.4)
+    assert isinstance(found, LongAudio)
+    assert found.name == str(fifo)
+    assert [len(np.concatenate(list(found.blocks()))) for _ in range(2)] == [len(speak("ab"))] * 2
 
 
 def test_what_is_wrong_further_back_comes_when_it_is_read(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
 from speechrnn.errors import AudioError, SpeechRNNError
 from speechrnn.manifest import AUDIO_SUFFIXES
+from speechrnn.sound_file import copy_sound, is_pipe, keep_sound
 
 STDIN = "-"
 STDIN_NAME = "standard input"
@@ -32,15 +34,21 @@ class AudioInput:
         return STDIN_NAME if self.name == STDIN else self.name
 
     @functools.cached_property
-    def source(self) -> str | bytes:
-        """The path, or the bytes of standard input, which can be read only once.
+    def source(self) -> str | PathLike[str] | bytes:
+        """The path, or that of a copy of standard input or of another pipe, which can be read only once.
 
         Raises:
             SpeechRNNError: If there is no recording.
         """
         if self.error is not None:
             raise self.error
-        return standard_input().read() if self.name == STDIN else self.name
+        if self.name == STDIN:
+            return copy_sound(standard_input(), STDIN_NAME)
+        return keep_sound(self.name, self.name)
+
+    def release(self) -> None:
+        """Let go of the copy, if there is one: of a thousand recordings only those in work take room."""
+        self.__dict__.pop("source", None)
 
 
 def standard_input() -> BinaryIO:
@@ -78,7 +86,7 @@ def expand(argument: str, *, recursive: bool) -> Iterable[AudioInput]:
 
 def match(pattern: str, *, recursive: bool) -> Iterator[AudioInput]:
     """Find what a pattern matches."""
-    paths = sorted(glob.glob(pattern, recursive=True))
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not is_pipe(path))
     if not paths:
         yield missing(pattern, "no file matches")
     for path in paths:
@@ -102,13 +110,14 @@ def list_folder(folder: Path, *, recursive: bool) -> Iterator[AudioInput]:
 
 
 def walk(folder: Path, *, recursive: bool, onerror: Callable[[OSError], None]) -> Iterator[Path]:
-    """Find the audio files in a folder; hidden ones are none."""
+    """Find the audio files in a folder; hidden ones are none, and a pipe might never end."""
     for root, folders, names in os.walk(folder, onerror=onerror):
         if not recursive:
             folders.clear()
         for name in names:
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield Path(root, name)
+            path = Path(root, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".") and not is_pipe(path):
+                yield path
 
 
 def missing(name: str, reason: str) -> AudioInput:

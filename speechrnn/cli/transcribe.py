@@ -1,6 +1,7 @@
 """``speechrnn transcribe``: audio in, text on stdout or in files, everything else on stderr."""
 
 import argparse
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -180,7 +181,10 @@ def run(args: argparse.Namespace) -> int:
 def transcribe(
     jobs: Sequence[Job], transcriber: Transcriber, *, vad: bool, on_heard: OnHeard
 ) -> Iterator[SpokenParts | SpeechRNNError]:
-    """Do the jobs, in order; those for one and the same channel share batches."""
+    """Do the jobs, in order; those for one and the same channel share batches.
+
+    A recording is let go of when the answer for the last of its jobs has been dealt with.
+    """
     answers = {
         channel: hear(
             [job.open for job in jobs if job.channel == channel],
@@ -191,7 +195,10 @@ def transcribe(
         )
         for channel in {job.channel for job in jobs}
     }
-    return (next(answers[job.channel]) for job in jobs)
+    for job, following in itertools.zip_longest(jobs, jobs[1:]):
+        yield next(answers[job.channel])
+        if following is None or following.input is not job.input:
+            job.input.release()
 
 
 def hear(

@@ -37,7 +37,7 @@ class Job:
         return f"{self.input.display_name}[{self.channel}]" if self.is_part else self.input.display_name
 
     def open(self) -> Source:
-        """Return what the transcriber hears: a path or bytes.
+        """Return what the transcriber hears: a path.
 
         Raises:
             SpeechRNNError: If the job cannot be done.

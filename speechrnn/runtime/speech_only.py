@@ -4,15 +4,14 @@ import collections
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from os import PathLike
 
 import numpy as np
 
-from speechrnn.audio import Source, Waveform, source_name
+from speechrnn.audio import Waveform
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.words import FrameClock, SpokenWord
 from speechrnn.errors import SpeechRNNError
-from speechrnn.long_audio import LongAudio, read_rest
+from speechrnn.long_audio import LongAudio, reopenable
 from speechrnn.runtime.interpretation import Transcription
 from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, Transcriber
 from speechrnn.voice_activity import (
@@ -95,9 +94,7 @@ def transcribe_speech(
 
 def open_anew(source: LazySource, *, sample_rate: int, channel: Channel) -> LongAudio:
     """Prepare to go through a clip more than once; errors as ``load_audio``."""
-    audio: Source = source() if callable(source) else source
-    if not isinstance(audio, str | PathLike | bytes | np.ndarray):
-        audio = read_rest(audio, source_name(audio))
+    audio = reopenable(source() if callable(source) else source)
     return LongAudio(source=audio, sample_rate=sample_rate, source_rate=sample_rate, channel=channel)
 
 
