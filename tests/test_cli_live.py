@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 import speechrnn
 from speechrnn.cli import live_options
 from speechrnn.cli import transcribe as command
+from speechrnn.cli.console import Terminated
 from speechrnn.cli.main import main
 from speechrnn.live_audio import Microphone
 
@@ -157,15 +159,42 @@ def test_a_microphone_is_heard_until_it_is_interrupted(
     assert capsys.readouterr().out == "ab\n"
 
 
-def test_an_interrupted_stream_exits_with_130(
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("said", "text"), [("", ""), ("ab", "ab\n")])
+def test_a_stream_that_is_ended_by_a_signal_tells_what_was_begun(
+    model: str,
+    number: int,
+    status: int,
+    said: str,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Ended(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            data = super().read1(size)
+            if not data:
+                signal.raise_signal(number)
+            return data
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Ended(pcm(speak(said) if said else PAUSE[:0]))))
+    assert main(["transcribe", "--stream", "-", "-m", model]) == status
+    assert capsys.readouterr().out == text
+
+
+def test_a_microphone_that_is_terminated_tells_what_was_begun(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Interrupted(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            raise KeyboardInterrupt
+    class TerminatedMicrophone(FakeMicrophone):
+        def __enter__(self) -> Iterator[np.ndarray]:
+            yield from np.split(speak("ab"), 5)[:3]
+            raise Terminated
 
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Interrupted()))
-    assert main(["transcribe", "--stream", "-", "-m", model]) == 130
+    monkeypatch.setattr(FakeMicrophone, "model_is_open", True)
+    monkeypatch.setattr(live_options, "Microphone", TerminatedMicrophone)
+    assert main(["transcribe", "--mic", "-m", model]) == 143
+    assert capsys.readouterr().out == "ab\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from speechrnn.audio import Waveform, read_format
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
-from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, put, say
+from speechrnn.cli.console import DELAY_S, Progress, Terminated, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
 from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
 from speechrnn.cli.live_view import LiveView
@@ -268,7 +268,7 @@ def find_live_misuse(args: argparse.Namespace) -> str | None:
 
 
 def listen(args: argparse.Namespace) -> None:
-    """Transcribe live audio until it ends, or Ctrl-C; what was begun is told in the end.
+    """Transcribe live audio until it ends, is interrupted or terminated; what was begun is told in the end.
 
     The model is opened before the microphone, which would not wait for it.
     """
@@ -280,16 +280,20 @@ def listen(args: argparse.Namespace) -> None:
         as_json=args.output_format == "json", by_word=args.word_timestamps, partials=args.partials
     )
     source = open_live(args, transcriber.info.sample_rate, channel=channel)
+    ended_by: BaseException | None = None
     with clean_end(), source as blocks:
         try:
             show(blocks, stream, view)
-        except KeyboardInterrupt:
-            if not isinstance(source, Microphone):
-                raise
-            show(source.drain(), stream, view)  # Ctrl-C is how a microphone's audio ends
+        except (KeyboardInterrupt, Terminated) as end:
+            ended_by = end
+            if isinstance(source, Microphone):
+                show(source.drain(), stream, view)
         finally:
             view.clear()
         view.final(stream.final())
+    is_asked = isinstance(source, Microphone) and isinstance(ended_by, KeyboardInterrupt)
+    if ended_by is not None and not is_asked:  # Ctrl-C is how a microphone's audio ends
+        raise ended_by
 
 
 def show(blocks: Iterable[Waveform], stream: TranscriptionStream, view: LiveView) -> None:
