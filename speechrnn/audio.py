@@ -89,7 +89,7 @@ def read_format(source: str | PathLike[str] | bytes | BinaryIO) -> AudioFormat:
     Raises:
         AudioError: If it is missing or not audio.
     """
-    with open_sound(source, source_name(source)) as sound:
+    with open_sound(source, source_name(source), max_s=0) as sound:
         return AudioFormat(sound.sample_rate, sound.file.channels)
 
 

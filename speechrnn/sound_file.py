@@ -63,14 +63,30 @@ class KeptSound:
 
 
 def keep_sound(source: str | PathLike[str] | bytes, name: str) -> str | PathLike[str] | bytes:
-    """Return what can be opened more than once: a copy of what comes out of a pipe, or else the source itself.
+    """Return what can be opened more than once, at no cost but that of reading it.
+
+    What comes out of a pipe is copied, what only ffmpeg reads is converted; all else is returned as it is.
 
     Raises:
-        AudioError: If a pipe cannot be read, or there is no room for the copy.
+        AudioError: If it cannot be read, or there is no room for the copy.
     """
-    if isinstance(source, bytes) or not is_pipe(source):
-        return source
-    with reading(name), Path(source).open("rb") as pipe:
+    if not isinstance(source, bytes):
+        source = copy_pipe(source, name)
+    with open_file(source, name) as file:
+        if not is_mp4_or_aac(peek(file, 0, 8)):
+            return source
+        with needing_room(name):
+            kept = KeptSound(name)
+            with Path(kept).open("w+b") as converted:
+                convert_with_ffmpeg(file, converted, name, math.inf)
+    return kept
+
+
+def copy_pipe(path: str | PathLike[str], name: str) -> str | PathLike[str]:
+    """Return a copy of what comes out of a pipe, or the path itself if it is none; errors as ``keep_sound``."""
+    if not is_pipe(path):
+        return path
+    with reading(name), Path(path).open("rb") as pipe:
         return copy_sound(pipe, name)
 
 
@@ -109,14 +125,18 @@ def no_room(name: str) -> str:
 def open_sound(
     source: str | PathLike[str] | bytes | BinaryIO, name: str, max_s: float = math.inf
 ) -> Iterator["Sound"]:
-    """Open a file to read it block by block, ``max_s`` at least; errors, also of reading, as ``load_audio``."""
+    """Open a file to read it block by block, ``max_s`` at least; errors, also of reading, as ``load_audio``.
+
+    What ffmpeg reads is converted each time; ``keep_sound`` comes before what is opened more than once.
+    """
     with ExitStack() as opened_files:
         file = opened_files.enter_context(open_file(source, name))
         if not file.seek(0, os.SEEK_END):
             raise AudioError(f"{name}: is empty (0 bytes)")
         if is_mp4_or_aac(peek(file, 0, 8)):
-            converted = opened_files.enter_context(tempfile.TemporaryFile())
-            convert_with_ffmpeg(file, converted, name, max_s)
+            with needing_room(name):
+                converted = opened_files.enter_context(tempfile.TemporaryFile())
+                convert_with_ffmpeg(file, converted, name, max_s)
             file = converted
         if peek(file, 0, 4) == b"OggS":
             check_ogg_end(file, name)
@@ -377,11 +397,11 @@ def mend_unclosed_wav(file: BinaryIO) -> BinaryIO | PatchedFile:
 
 def is_mp4_or_aac(data: bytes) -> bool:
     """Tell whether a file is one that libsndfile cannot read but ffmpeg can: MP4 (m4a) or ADTS (aac)."""
-    return data[4:8] == b"ftyp" or (data[0] == 0xFF and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"))
+    return data[4:8] == b"ftyp" or (data[:1] == b"\xff" and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"))
 
 
 def convert_with_ffmpeg(file: BinaryIO, converted: BinaryIO, name: str, max_s: float) -> None:
-    """Write an m4a or aac file as wav; errors as ``load_audio``."""
+    """Write an m4a or aac file as wav; errors as ``load_audio``, and of the copy that it needs as files have them."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise AudioError(f"{name}: m4a and aac are read with ffmpeg, which is not there; {INSTALL_FFMPEG}")
@@ -394,6 +414,8 @@ def convert_with_ffmpeg(file: BinaryIO, converted: BinaryIO, name: str, max_s: f
         command += ["-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         done = subprocess.run(command, stdout=converted, stderr=subprocess.PIPE, check=False)
     said = done.stderr.decode(errors="replace").strip()
+    if os.strerror(errno.ENOSPC) in said:
+        raise AudioError(no_room(name))
     reason = FFMPEG_PREFIX.sub("", said.splitlines()[0]) if said else "no reason given"
     if done.returncode != 0 or not converted.seek(0, os.SEEK_END):
         raise AudioError(f"{name}: ffmpeg cannot read it: {reason}")

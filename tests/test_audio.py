@@ -1,14 +1,15 @@
 """Every kind of audio becomes the same waveform, and what cannot be used says why."""
 
 import contextlib
+import errno
 import io
 import logging
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from programs import AAC, M4A, fake_ffmpeg
 
 from speechrnn import audio, sound_file
 from speechrnn.audio import load_audio, read_format
@@ -237,22 +239,6 @@ def test_8_khz_material_in_a_16_khz_model_has_a_warning_of_its_own(caplog: pytes
 
 # ---- m4a and aac ------------------------------------------------------------------------------
 
-M4A = b"\0\0\0\x20ftypM4A \0\0\2\0isomiso2mp41" + bytes(100)
-AAC = b"\xff\xf1\x50\x80" + bytes(100)
-
-
-def fake_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
-    """Put a program called ffmpeg first on PATH; returns where it notes its arguments."""
-    script = folder / "bin" / "ffmpeg"
-    script.parent.mkdir()
-    noted = folder / "arguments"
-    script.write_text(
-        f"#!{sys.executable}\nimport sys\nopen({str(noted)!r}, 'w').write(repr(sys.argv))\n{body}\n"
-    )
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
-    return noted
-
 
 @pytest.mark.parametrize("data", [M4A, AAC])
 def test_m4a_and_aac_are_read_through_ffmpeg(
@@ -303,6 +289,35 @@ def test_what_ffmpeg_cannot_read_is_an_error_with_its_reason(
     clip.write_bytes(M4A)
     with pytest.raises(AudioError, match=rf"a\.m4a: ffmpeg cannot read it: {reason}"):
         load(clip)
+
+
+def test_a_full_temporary_folder_is_named_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*files: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    clip = tmp_path / "a.m4a"
+    clip.write_bytes(M4A)
+    message = rf"a\.m4a: the temporary folder {tempfile.gettempdir()} is full; set TMPDIR to a folder with more room"
+    said = "'av_interleaved_write_frame(): No space left on device'"
+    fake_ffmpeg(tmp_path, monkeypatch, f"sys.stderr.write({said}); sys.exit(1)")
+    for _ in ("ffmpeg finds no room", "its copy of the file has none"):
+        with pytest.raises(AudioError, match=message):
+            load(clip)
+        with pytest.raises(AudioError, match=message):
+            sound_file.keep_sound(clip, str(clip))
+        monkeypatch.setattr(sound_file.shutil, "copyfileobj", refuse)
+
+
+def test_of_what_ffmpeg_reads_only_the_beginning_is_converted_to_know_its_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "converted").write_bytes(encode(make_tone(channels=2)))
+    body = f"sys.stdout.buffer.write(open({str(tmp_path / 'converted')!r}, 'rb').read())"
+    noted = fake_ffmpeg(tmp_path, monkeypatch, body)
+    assert read_format(M4A) == (RATE, 2)
+    assert "'-t', '1.000'" in noted.read_text()
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

@@ -1,8 +1,10 @@
 """``speechrnn transcribe`` as whisper's users would use it: folders, patterns, files for results, and mishaps."""
 
+import ast
 import io
 import itertools
 import json
+import math
 import os
 import resource
 import signal
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from programs import M4A, fake_ffmpeg
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
@@ -203,6 +206,35 @@ def test_copies_are_let_go_of_when_their_recording_is_done(
     arguments = [f"{tree}/a.wav", f"{tree}/day 1/b.wav", "-m", model, "--channel", "each"]
     assert main(["transcribe", *arguments]) == 0
     assert released == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ([], [math.inf]),
+        (["-f", "json"], [math.inf]),
+        (["--vad"], [math.inf]),
+        (
+            ["--channel", "each", "-f", "json"],
+            [1, math.inf],
+        ),  # a second of it says how many channels there are
+    ],
+)
+def test_what_only_ffmpeg_reads_is_converted_once(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], seconds: list[float]
+) -> None:
+    clip, converted, temporary = tmp_path / "a.m4a", tmp_path / "converted", tmp_path / "tmp"
+    temporary.mkdir()
+    clip.write_bytes(M4A)
+    stereo = np.tile(np.tile(speak("abc"), 90)[:, None], (1, 2))  # 63 s are gone through more than once
+    soundfile.write(converted, stereo, SAMPLE_RATE, format="WAV")
+    body = f"sys.stdout.buffer.write(open({str(converted)!r}, 'rb').read())"
+    noted = fake_ffmpeg(tmp_path, monkeypatch, body)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    assert main(["transcribe", str(clip), "-m", model, *options]) == 0
+    calls = [ast.literal_eval(line) for line in noted.read_text().splitlines()]
+    assert [float(call[call.index("-t") + 1]) if "-t" in call else math.inf for call in calls] == seconds
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")

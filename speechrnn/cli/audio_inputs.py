@@ -10,9 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+from speechrnn.audio import AudioFormat, read_format
 from speechrnn.errors import AudioError, SpeechRNNError
 from speechrnn.manifest import AUDIO_SUFFIXES
-from speechrnn.sound_file import copy_sound, is_pipe, keep_sound
+from speechrnn.sound_file import copy_pipe, copy_sound, is_pipe, keep_sound
 
 STDIN = "-"
 STDIN_NAME = "standard input"
@@ -35,20 +36,35 @@ class AudioInput:
 
     @functools.cached_property
     def source(self) -> str | PathLike[str] | bytes:
-        """The path, or that of a copy of standard input or of another pipe, which can be read only once.
+        """What can be gone through again and again: the path, or that of a copy that libsndfile reads.
 
         Raises:
-            SpeechRNNError: If there is no recording.
+            SpeechRNNError: If there is no recording, or it cannot be read.
         """
+        return keep_sound(self._original, self.display_name)
+
+    @functools.cached_property
+    def format(self) -> AudioFormat:
+        """How it was recorded; asked before ``source``, it converts only a second of what needs converting.
+
+        Raises:
+            SpeechRNNError: As ``source``.
+        """
+        return read_format(self.source if "source" in vars(self) else self._original)
+
+    @functools.cached_property
+    def _original(self) -> str | PathLike[str]:
+        """The path, or that of a copy of what can be read only once; errors as ``source``."""
         if self.error is not None:
             raise self.error
         if self.name == STDIN:
             return copy_sound(standard_input(), STDIN_NAME)
-        return keep_sound(self.name, self.name)
+        return copy_pipe(self.name, self.name)
 
     def release(self) -> None:
-        """Let go of the copy, if there is one: of a thousand recordings only those in work take room."""
-        self.__dict__.pop("source", None)
+        """Let go of the copies, if there are any: of a thousand recordings only those in work take room."""
+        for name in ("source", "_original"):
+            self.__dict__.pop(name, None)
 
 
 def standard_input() -> BinaryIO:

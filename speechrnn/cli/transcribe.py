@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechrnn.audio import Waveform, read_format
+from speechrnn.audio import Waveform
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
 from speechrnn.cli.console import DELAY_S, Progress, Terminated, clean_end, clock, put, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
@@ -364,7 +364,7 @@ class Results:
         return Document(
             transcription=heard.transcription,
             segments=split_segments(heard.transcription, speech=speech, options=layout),
-            audio=read_format(job.input.source),
+            audio=job.input.format,
             channel=job.channel,
             model=self.model,
             decoder=self.decoder,

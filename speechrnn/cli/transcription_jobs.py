@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speechrnn.audio import Source, read_format
+from speechrnn.audio import Source
 from speechrnn.cli.audio_inputs import AudioInput
 from speechrnn.cli.console import say
 from speechrnn.cli.output_files import OutputFolder, name_outputs
@@ -79,7 +79,7 @@ def split_channels(job: Job, channel: str) -> Iterator[Job]:
         yield replace(job, channel=int(channel))
     else:
         try:
-            num_channels = read_format(job.input.source).num_channels
+            num_channels = job.input.format.num_channels
         except SpeechRNNError as error:
             yield replace(job, error=error)
             return
