@@ -33,8 +33,9 @@ def load_audio(
 ) -> Waveform:
     """Load one clip.
 
-    wav, flac, ogg, opus and mp3 are read by libsndfile, m4a and aac by ffmpeg where it is installed. That a
-    clip is resampled or mixed down is said once for each kind, through the logger ``speechrnn``.
+    wav, flac, ogg, opus and mp3 are read by libsndfile, m4a, mp4, aac, webm, mkv, wma, amr, avi and flv by
+    ffmpeg where it is installed. That a clip is resampled or mixed down is said once for each kind, through
+    the logger ``speechrnn``.
 
     Args:
         source: Path, bytes of a file, open binary file, or array (samples,) or (samples, channels) of int16,

@@ -35,6 +35,14 @@ BLOCK = 2**17  # samples read at a time
 PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04
 LARGEST_OGG_PAGE = 65_307  # bytes
+FFMPEG_KINDS = "m4a, mp4, aac, webm, mkv, wma, amr, avi and flv"
+FFMPEG_BEGINNINGS = (
+    *(b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9"),  # ADTS: aac
+    b"\x1a\x45\xdf\xa3",  # EBML: webm, mkv, mka
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF: wma, wmv
+    b"#!AMR",
+    b"FLV\x01",
+)
 FFMPEG_PREFIX = re.compile(r"^(?:\[[^]]*\] *)+")  # the part of ffmpeg that speaks, with its address
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 INSTALL_FFMPEG = "install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)"
@@ -73,7 +81,7 @@ def keep_sound(source: str | PathLike[str] | bytes, name: str) -> str | PathLike
     if not isinstance(source, bytes):
         source = copy_pipe(source, name)
     with open_file(source, name) as file:
-        if not is_mp4_or_aac(peek(file, 0, 8)):
+        if not is_for_ffmpeg(peek(file, 0, 12)):
             return source
         with needing_room(name):
             kept = KeptSound(name)
@@ -133,7 +141,7 @@ def open_sound(
         file = opened_files.enter_context(open_file(source, name))
         if not file.seek(0, os.SEEK_END):
             raise AudioError(f"{name}: is empty (0 bytes)")
-        if is_mp4_or_aac(peek(file, 0, 8)):
+        if is_for_ffmpeg(peek(file, 0, 12)):
             with needing_room(name):
                 converted = opened_files.enter_context(tempfile.TemporaryFile())
                 convert_with_ffmpeg(file, converted, name, max_s)
@@ -395,16 +403,20 @@ def mend_unclosed_wav(file: BinaryIO) -> BinaryIO | PatchedFile:
     return PatchedFile(file, start + 4, b"\xff" * 4)
 
 
-def is_mp4_or_aac(data: bytes) -> bool:
-    """Tell whether a file is one that libsndfile cannot read but ffmpeg can: MP4 (m4a) or ADTS (aac)."""
-    return data[4:8] == b"ftyp" or (data[:1] == b"\xff" and data[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"))
+def is_for_ffmpeg(data: bytes) -> bool:
+    """Tell by a file's first 12 bytes whether it is one that libsndfile does not know but ffmpeg does.
+
+    By these alone, since ffmpeg takes much for audio that is none, and playlists for what they name.
+    """
+    is_avi = data[:4] == b"RIFF" and data[8:] == b"AVI "
+    return data[4:8] == b"ftyp" or is_avi or data.startswith(FFMPEG_BEGINNINGS)
 
 
 def convert_with_ffmpeg(file: BinaryIO, converted: BinaryIO, name: str, max_s: float) -> None:
-    """Write an m4a or aac file as wav; errors as ``load_audio``, and of the copy that it needs as files have them."""
+    """Write a file that libsndfile does not know as wav; errors as ``load_audio``, or what a full folder raises."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise AudioError(f"{name}: m4a and aac are read with ffmpeg, which is not there; {INSTALL_FFMPEG}")
+        raise AudioError(f"{name}: {FFMPEG_KINDS} are read with ffmpeg, which is not there; {INSTALL_FFMPEG}")
     with tempfile.NamedTemporaryFile() as copy:  # MP4 cannot be read from a pipe: its index may come last
         file.seek(0)
         shutil.copyfileobj(file, copy)

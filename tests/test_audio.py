@@ -291,6 +291,28 @@ def test_what_ffmpeg_cannot_read_is_an_error_with_its_reason(
         load(clip)
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize("suffix", ["webm", "mkv", "wma", "mp4", "mov", "avi", "flv", "aac"])
+def test_what_libsndfile_does_not_know_ffmpeg_reads(tmp_path: Path, suffix: str) -> None:
+    wav, clip = tmp_path / "a.wav", tmp_path / f"a.{suffix}"
+    wav.write_bytes(encode(make_tone(44_100), 44_100))
+    picture = ["-f", "lavfi", "-i", "color=size=16x16:duration=0.5"] if suffix in ("mkv", "avi") else []
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, *picture, clip], check=True)
+    for source in (clip, clip.read_bytes()):
+        assert len(load(source)) == pytest.approx(RATE // 2, abs=2048)
+    assert read_format(clip).num_channels == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"#!AMR\n", b"RIFF\0\0\0\0AVI ", b"FLV\x01"],
+)
+def test_without_ffmpeg_what_it_would_read_names_it(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound_file.shutil, "which", lambda _: None)
+    with pytest.raises(AudioError, match=r"mkv, wma, .* are read with ffmpeg, which is not there"):
+        load(data + bytes(100))
+
+
 def test_a_full_temporary_folder_is_named_with_its_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,7 +365,7 @@ def test_without_ffmpeg_m4a_is_an_error_that_names_it(
     monkeypatch.setattr(sound_file.shutil, "which", lambda _: None)
     clip = tmp_path / "a.m4a"
     clip.write_bytes(M4A)
-    with pytest.raises(AudioError, match=r"a\.m4a: m4a and aac are read with ffmpeg, .* apt install ffmpeg"):
+    with pytest.raises(AudioError, match=r"a\.m4a: m4a, mp4, .* are read with ffmpeg, .* apt install ffmpeg"):
         load(clip)
 
 

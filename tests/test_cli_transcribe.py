@@ -237,6 +237,13 @@ def test_what_only_ffmpeg_reads_is_converted_once(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_folder_stands_for_its_films_too(tmp_path: Path) -> None:
+    names = ["a.caf", "b.MP4", "c.mkv", "d.webm", "e.wma"]
+    for name in [*names, "f.txt", "g.srt"]:
+        (tmp_path / name).touch()
+    assert [found.relative.name for found in find_inputs([str(tmp_path)], recursive=False)] == names
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_folders_and_patterns_stand_for_files_alone(
     model: str, tree: Path, capsys: pytest.CaptureFixture[str]

@@ -15,6 +15,10 @@ from speechrnn.errors import AudioError, SpeechRNNError
 from speechrnn.manifest import AUDIO_SUFFIXES
 from speechrnn.sound_file import copy_pipe, copy_sound, is_pipe, keep_sound
 
+LISTED_SUFFIXES = AUDIO_SUFFIXES | {
+    *(".caf", ".m4b", ".mka", ".weba", ".wma", ".amr"),
+    *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".wmv", ".avi", ".flv"),  # their sound
+}
 STDIN = "-"
 STDIN_NAME = "standard input"
 
@@ -132,7 +136,7 @@ def walk(folder: Path, *, recursive: bool, onerror: Callable[[OSError], None]) -
             folders.clear()
         for name in names:
             path = Path(root, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".") and not is_pipe(path):
+            if path.suffix.lower() in LISTED_SUFFIXES and not name.startswith(".") and not is_pipe(path):
                 yield path
 
 

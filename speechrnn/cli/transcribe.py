@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="audio file (wav, flac, ogg, opus, mp3, …), folder, pattern such as 'talks/**/*.wav', or - for "
-        "a file on standard input",
+        help="audio file (wav, flac, ogg, opus, mp3, …; with ffmpeg m4a, mp4, webm, mkv, wma, …), folder, "
+        "pattern such as 'talks/**/*.wav', or - for a file on standard input",
     )
     parser.add_argument("--recursive", action="store_true", help="look in the folders of folders, too")
     add_output_options(parser)
