@@ -120,6 +120,9 @@ def test_words_that_the_model_cannot_write_are_counted(
         (["--hotwords", "a:x"], "must be a number, got 'x'"),
         (["--hotwords", "a,,b"], "a hot word is missing in 'a,,b'"),
         (["--nbest", "2", "--word-timestamps"], "not allowed with"),
+        (["--lm-alpha", "1"], "--lm-alpha weighs a language model: give one with --lm"),
+        (["--rescore-weight", "1"], "--rescore-weight weighs a language model: give one with --rescore-lm"),
+        (["--phrases", "none.txt", "--lexicon", "none.txt"], "it does not go with --lexicon"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_a_usage_error(
@@ -133,8 +136,6 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--lm-alpha", "1"], "--lm-alpha weighs a language model: give one with --lm"),
-        (["--rescore-weight", "1"], "--rescore-weight weighs a language model: give one with --rescore-lm"),
         (["--lm", "none.arpa"], "none.arpa"),
         (["--phrases", "none.txt"], "none.txt: cannot be read: No such file or directory"),
         (["--lexicon", "none.txt"], "none.txt: cannot be read: No such file or directory"),

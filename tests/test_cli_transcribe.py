@@ -320,10 +320,10 @@ def test_a_batch_of_no_seconds_is_wrong_usage(
     assert "--batch-seconds: must be a number >= 0.1" in capsys.readouterr().err
 
 
-def test_a_device_that_is_not_there_is_named(
+def test_a_device_that_there_is_nowhere_is_wrong_usage(
     model: str, tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["transcribe", f"{tree}/a.wav", "-m", model, "--device", "tpu"]) == 1
+    assert main(["transcribe", f"{tree}/a.wav", "-m", model, "--device", "tpu"]) == 2
     assert "device must be auto, cpu, cuda or cuda:N, got 'tpu'" in capsys.readouterr().err
 
 
@@ -498,6 +498,7 @@ def test_hypotheses_and_words_are_written_to_text_files_as_they_are_printed(
         (["-f", "srt", "-o", "x", "--nbest", "2"], "--nbest is for whole texts"),
         (["--vad", "--nbest", "2"], "--nbest is for whole texts"),
         (["-f", "doc"], "invalid choice: 'doc'"),
+        (["-o", ""], "must be the name of a folder, got ''; this one is ."),
         (["--max-line-width", "0"], "must be a whole number >= 1"),
         (
             ["--rate", "8000"],

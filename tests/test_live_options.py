@@ -10,7 +10,7 @@ import pytest
 
 from speechrnn.cli import live_options
 from speechrnn.cli.live_options import add_live_options, open_live
-from speechrnn.errors import AudioError, ConfigError
+from speechrnn.errors import AudioError
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -46,9 +46,14 @@ def test_a_microphone_is_the_systems_or_has_a_number_or_a_name(
     assert open_live(parse("--mic", *argument), 8_000) == {"sample_rate": 8_000, "device": device}
 
 
-def test_more_channels_than_can_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match="1 to 8 channels, got 9"):
-        open_live(parse("--channels", "9"), 16_000)
+@pytest.mark.parametrize(("given", "bound"), [("0", ">= 1"), ("9", "<= 8"), ("x", ">= 1")])
+def test_more_channels_than_can_be_are_wrong_usage(
+    given: str, bound: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse("--channels", given)
+    assert end.value.code == 2
+    assert f"--channels: must be a whole number {bound}, got '{given}'" in capsys.readouterr().err
 
 
 def test_a_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,10 @@ Stage = Callable[[int, int], None]
 """Told how much of a stage is done, and of how much."""
 
 
+class UsageError(SpeechRNNError):
+    """Options that do not go together, which no parser of one of them can tell."""
+
+
 class Progress:
     """A progress bar on stderr: only on a terminal, and only on work that takes longer than 2 s.
 

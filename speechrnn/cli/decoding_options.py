@@ -3,11 +3,10 @@
 import argparse
 from pathlib import Path
 
-from speechrnn.cli.console import Progress
+from speechrnn.cli.console import Progress, UsageError
 from speechrnn.cli.lm_sample import open_language_model
 from speechrnn.cli.model_options import number, positive_count
 from speechrnn.decoding import DecodingOptions
-from speechrnn.errors import ConfigError
 from speechrnn.lm import NgramModel, read_lm
 
 DEFAULT_BOOST = 5.0  # nats
@@ -71,13 +70,15 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
     """Collect the options, reading the language model that they name.
 
     Raises:
-        ConfigError: If weights are given for a language model that is not.
+        UsageError: If weights are given for a language model that is not, or two lists of what may be said.
         ModelFileError: If the language model cannot be read.
     """
     if args.lm is None and args.lm_alpha is not None:
-        raise ConfigError("--lm-alpha weighs a language model: give one with --lm")
+        raise UsageError("--lm-alpha weighs a language model: give one with --lm")
     if args.rescore_lm is None and args.rescore_weight is not None:
-        raise ConfigError("--rescore-weight weighs a language model: give one with --rescore-lm")
+        raise UsageError("--rescore-weight weighs a language model: give one with --rescore-lm")
+    if args.lexicon is not None and args.phrases is not None:
+        raise UsageError("--phrases lists all that may be said: it does not go with --lexicon")
     return DecodingOptions(
         beam_size=args.beam_size,
         lm=None if args.lm is None else open_lm(args.lm),

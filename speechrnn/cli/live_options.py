@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
-from speechrnn.audio import Waveform
+from speechrnn.audio import MAX_CHANNELS, Waveform
 from speechrnn.cli.audio_inputs import STDIN_NAME, standard_input
 from speechrnn.cli.model_options import positive_count
 from speechrnn.live_audio import SAMPLE_BYTES, Microphone, PcmFormat, read_pcm
@@ -27,11 +27,19 @@ def add_live_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     group.add_argument("--encoding", choices=SAMPLE_BYTES, help=f"of raw PCM; default: {PcmFormat.encoding}")
     group.add_argument(
         "--channels",
-        type=positive_count,
+        type=channel_count,
         metavar="N",
         help=f"channels of raw PCM; default: {PcmFormat.num_channels}",
     )
     return group
+
+
+def channel_count(text: str) -> int:
+    """Parse a number of channels."""
+    wanted = positive_count(text)
+    if wanted > MAX_CHANNELS:
+        raise argparse.ArgumentTypeError(f"must be a whole number <= {MAX_CHANNELS}, got {text!r}")
+    return wanted
 
 
 def find_pcm_misuse(args: argparse.Namespace) -> str | None:

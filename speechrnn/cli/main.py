@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from speechrnn import __version__
-from speechrnn.cli.console import Terminated, messages_on_stderr, say
+from speechrnn.cli.console import Terminated, UsageError, messages_on_stderr, say
 from speechrnn.errors import SpeechRNNError
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -107,6 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
             return status
+        except UsageError as error:
+            fail(str(error))
+            return USAGE
         except SpeechRNNError as error:
             return fail(str(error))
         except ModuleNotFoundError as error:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from speechrnn.cli.console import Progress
 from speechrnn.decoding import DecodingOptions
+from speechrnn.errors import ConfigError
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.session import check_device
 from speechrnn.runtime.transcriber import MAX_BATCH_S
 
 
@@ -19,7 +21,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="model file (.onnx), checkpoint (.ckpt) or name of a shipped model; default: an4",
     )
     parser.add_argument(
-        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N; default: auto"
+        "--device",
+        type=device,
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:N; default: auto",
     )
     parser.add_argument(
         "--threads",
@@ -34,6 +40,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"audio that goes through the network at once; default: {MAX_BATCH_S:g}",
     )
+
+
+def device(text: str) -> str:
+    """Parse the name of a device; whether this machine has it is seen when the model is opened."""
+    try:
+        return check_device(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def count(text: str) -> int:

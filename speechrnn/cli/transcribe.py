@@ -60,7 +60,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-o",
         "--output-dir",
-        type=Path,
+        type=parse_folder,
         metavar="DIR",
         help="folder for a file for each recording; without, results go to standard output",
     )
@@ -136,6 +136,13 @@ def add_streaming_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a line on stderr whenever more of an utterance is known, where stderr is no terminal",
     )
+
+
+def parse_folder(text: str) -> Path:
+    """Parse the name of a folder, which an unset variable of the shell is not."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be the name of a folder, got ''; this one is .")
+    return Path(text)
 
 
 def parse_channel(text: str) -> str:

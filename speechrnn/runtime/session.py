@@ -117,15 +117,21 @@ def choose_providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     Raises:
         ConfigError: If there is no such device, or this ONNX Runtime cannot use it.
     """
-    kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    kind, _, index = check_device(device).partition(":")
     has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if kind == "cuda" and not has_cuda:
         raise ConfigError(f"device {device}: this ONNX Runtime has no CUDA; pip install onnxruntime-gpu")
     if kind == "cpu" or not has_cuda:
         return ["CPUExecutionProvider"]
     return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+
+
+def check_device(device: str) -> str:
+    """Return what can be the name of a device, of this machine or another; raises a ``ConfigError`` otherwise."""
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
+    return device
 
 
 def reason_of(error: Exception) -> str:
