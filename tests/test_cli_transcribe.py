@@ -505,6 +505,8 @@ def test_hypotheses_and_words_are_written_to_text_files_as_they_are_printed(
             "--rate is about raw PCM on standard input, which is not what is heard; --stream",
         ),
         (["--encoding", "s16le"], "--encoding is about raw PCM"),
+        (["--partials"], "--partials and --endpoint-seconds are about live audio"),
+        (["--endpoint-seconds", "0.8"], "--partials and --endpoint-seconds are about live audio"),
         (["--channels", "1"], "--channels is about raw PCM"),
     ],
 )

@@ -93,7 +93,6 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--max-line-{name}",
             type=positive_count,
-            default=default,
             metavar="N",
             help=f"{meaning} of a subtitle; default: {default}",
         )
@@ -127,7 +126,6 @@ def add_streaming_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--endpoint-seconds",
         type=number(least=0.1),
-        default=EndpointOptions.silence_s,
         metavar="S",
         help=f"pause that ends an utterance; default: {EndpointOptions.silence_s:g}",
     )
@@ -259,6 +257,8 @@ def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str |
         return f"several recordings as {args.output_format} need a folder: name it with -o"
     if args.nbest is not None and (subtitles or args.vad):
         return "--nbest is for whole texts: it goes neither with subtitles nor with --vad"
+    if args.partials or args.endpoint_seconds is not None:
+        return "--partials and --endpoint-seconds are about live audio: --stream - or --mic"
     misuse = find_pcm_misuse(args)
     return misuse and f"{misuse}; --stream takes it from there"
 
@@ -271,6 +271,10 @@ def find_live_misuse(args: argparse.Namespace) -> str | None:
         return "live text goes to standard output, as text or with -f json"
     if args.nbest is not None or args.vad or args.channel == "each":
         return "--nbest, --vad and --channel each are for recordings"
+    if args.recursive:
+        return "--recursive is about folders of recordings"
+    if args.max_line_width is not None or args.max_line_count is not None:
+        return "--max-line-width and --max-line-count are about subtitles, which live text is not"
     return None if args.mic is None else find_pcm_misuse(args)
 
 
@@ -282,7 +286,9 @@ def listen(args: argparse.Namespace) -> None:
     transcriber = open_transcriber(args, read_decoding_options(args))
     say(introduce(transcriber))
     channel: Channel = "mean" if args.channel == "mean" else int(args.channel)
-    stream = transcriber.stream(endpoint=EndpointOptions(silence_s=args.endpoint_seconds))
+    stream = transcriber.stream(
+        endpoint=EndpointOptions(silence_s=args.endpoint_seconds or EndpointOptions.silence_s)
+    )
     view = LiveView(
         as_json=args.output_format == "json", by_word=args.word_timestamps, partials=args.partials
     )
@@ -365,7 +371,8 @@ class Results:
     def document(self, job: Job, heard: SpokenParts) -> Document:
         """Gather all that is told of a recording."""
         layout = SegmentOptions(
-            max_line_width=self.args.max_line_width, max_line_count=self.args.max_line_count
+            max_line_width=self.args.max_line_width or SegmentOptions.max_line_width,
+            max_line_count=self.args.max_line_count or SegmentOptions.max_line_count,
         )
         speech = heard.speech or self.find_speech(job)
         return Document(
