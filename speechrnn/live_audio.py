@@ -25,6 +25,7 @@ Encoding: TypeAlias = Literal["s16le", "s24le", "s32le", "f32le"]
 Channel: TypeAlias = Literal["mean"] | int
 
 SAMPLE_BYTES: dict[Encoding, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
+HEADERS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg or opus", b"ID3": "mp3"}
 BLOCK_S = 0.1
 MOST_WAITING_S = 30.0  # of a microphone's audio that nobody has asked for yet
 INSTALL_MIC = 'pip install "speechrnn[mic]"'
@@ -166,18 +167,31 @@ def read_pcm(
         Blocks (samples,) of about ``BLOCK_S`` seconds at most, none of them empty.
 
     Raises:
-        AudioError: If samples are no numbers or far outside [-1, 1], or there is no such channel.
+        AudioError: If it begins as a sound file does, samples are no numbers or far outside [-1, 1], or there is no
+            such channel.
     """
     read = getattr(stream, "read1", stream.read)  # read would wait until it has all that it may return
     most = max(1, round(BLOCK_S * pcm.sample_rate)) * pcm.frame_bytes
     converter = PcmConverter(name, pcm, sample_rate=sample_rate, channel=channel)
-    while data := read(most):
+    refuse_header(data := read(most), name)
+    while data:
         block = converter.convert(data)
         if len(block):
             yield block
+        data = read(most)
     block = converter.flush()
     if len(block):
         yield block
+
+
+def refuse_header(data: bytes, name: str) -> None:
+    """Refuse the beginning of a sound file, which would be heard as noise; errors as ``read_pcm``."""
+    for beginning, kind in HEADERS.items():
+        if data.startswith(beginning):
+            raise AudioError(
+                f"{name}: is a sound file ({kind}), not raw PCM; decode it first, or give it to "
+                "`speechrnn transcribe -` without --stream"
+            )
 
 
 class Microphone:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
@@ -123,6 +124,21 @@ def test_damaged_samples_end_the_stream_with_an_error(
     say_to_stdin(np.full(1600, np.nan, dtype="<f4").tobytes(), monkeypatch)
     assert main(["transcribe", "--stream", "-", "-m", model, "--encoding", "f32le"]) == 1
     assert "standard input, at 0.0 s: 1600 samples are NaN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "ID3"])
+def test_a_sound_file_is_no_raw_pcm(
+    model: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = io.BytesIO(b"ID3\3" + bytes(100))
+    if kind != "ID3":
+        soundfile.write(file, speak("ab"), SAMPLE_RATE, format=kind)
+    say_to_stdin(file.getvalue(), monkeypatch)
+    assert main(["transcribe", "--stream", "-", "-m", model]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "standard input: is a sound file (" in captured.err
+    assert "not raw PCM; decode it first, or give it to `speechrnn transcribe -` without" in captured.err
 
 
 class FakeMicrophone(Microphone):
