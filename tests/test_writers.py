@@ -14,6 +14,10 @@ from speechrnn.runtime.segments import Segment
 from speechrnn.runtime.writers import (
     WRITERS,
     Document,
+    clock,
+    decimal,
+    milliseconds,
+    to_dict,
     write_json,
     write_srt,
     write_tsv,
@@ -136,6 +140,32 @@ def test_by_word_every_word_is_a_segment() -> None:
     assert write_tsv(document().by_word()) == (
         "start\tend\ttext\n500\t1000\tgrößer\n1000\t1250\t<b>\n3661001\t3661001\t3 & 4 --> 7\n"
     )
+
+
+def test_the_subtitle_of_a_word_stays_until_the_next_but_not_long() -> None:
+    times = [(0.5, 0.525), (0.7, 0.725), (3.0, 3.025), (4.5, 4.525)]
+    words = tuple(SpokenWord("abcd"[place], start, end, 1.0) for place, (start, end) in enumerate(times))
+    segment = Segment(start_s=0.5, end_s=4.525, text="a b c d", confidence=1.0, words=words)
+    spoken = Transcription(text="a b c d", confidence=1.0, duration_s=5.0, source="x", hypothesis=BEST)
+    by_word = Document(transcription=spoken, segments=(segment,)).by_word()
+    # Until b begins; a second, twice; until the recording ends.
+    for write, point in ((write_srt, ","), (write_vtt, ".")):
+        lines = [line for line in write(by_word).splitlines() if "-->" in line]
+        assert [line.replace(point, ".") for line in lines] == [
+            "00:00:00.500 --> 00:00:00.700",
+            "00:00:00.700 --> 00:00:01.725",
+            "00:00:03.000 --> 00:00:04.025",
+            "00:00:04.500 --> 00:00:05.000",
+        ]
+    assert write_tsv(by_word).splitlines()[1] == "500\t525\ta"
+    assert to_dict(by_word)["segments"][0]["end"] == 0.525
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.5785, "0.578"), (0.5795, "0.580"), (12.0, "12.000")])
+def test_text_has_the_times_of_the_other_formats(seconds: float, text: str) -> None:
+    # Half a millisecond goes to the even one, also where the number is a little more or less than it.
+    assert decimal(seconds) == text
+    assert clock(milliseconds(seconds), ".").endswith(text)
 
 
 def test_nothing_heard_is_written_as_nothing() -> None:

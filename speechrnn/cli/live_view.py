@@ -8,7 +8,7 @@ from typing import TextIO
 from speechrnn.cli.console import CLEAR_LINE, put
 from speechrnn.runtime import Transcription
 from speechrnn.runtime.segments import whole_segment
-from speechrnn.runtime.writers import segment_to_dict
+from speechrnn.runtime.writers import decimal, segment_to_dict
 
 SHOWN = "… "
 
@@ -52,7 +52,7 @@ class LiveView:
             put(json.dumps(segment_to_dict(self.num_finals, segment), ensure_ascii=False))
         elif self.by_word:
             for word in segment.words:
-                put(f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.confidence:.3f}\t{word.text}")
+                put(f"{decimal(word.start_s)}\t{decimal(word.end_s)}\t{word.confidence:.3f}\t{word.text}")
         else:
             put(segment.text)
         self.num_finals += 1

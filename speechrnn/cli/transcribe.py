@@ -31,7 +31,7 @@ from speechrnn.runtime.provenance import describe_decoder, describe_model
 from speechrnn.runtime.segments import SegmentOptions, split_segments
 from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
 from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, warn_if_nothing_heard
-from speechrnn.runtime.writers import WRITERS, Document, readable, write_json
+from speechrnn.runtime.writers import WRITERS, Document, decimal, readable, write_json
 from speechrnn.voice_activity import Interval
 
 LONG_S = 60.0  # of audio, after which a summary is worth its line
@@ -408,7 +408,7 @@ def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
     """Write a transcription as lines, as the options ask."""
     if args.word_timestamps:
         for word in result.words:
-            yield f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.confidence:.3f}\t{word.text}"
+            yield f"{decimal(word.start_s)}\t{decimal(word.end_s)}\t{word.confidence:.3f}\t{word.text}"
     elif args.nbest is not None:
         for hypothesis in (result.hypothesis, *result.alternatives):
             yield f"{hypothesis.score:.3f}\t{hypothesis.text}"

@@ -1,5 +1,6 @@
 """Transcriptions as files: txt, srt, vtt, tsv and json, as whisper's users know them."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from speechrnn.runtime.interpretation import Transcription
 from speechrnn.runtime.segments import Segment, SegmentOptions, fold
 
 CONFIDENCE_DIGITS = 4
+LINGER_S = 1.0  # a word alone takes as little as a frame, which nobody can read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +33,12 @@ class Document:
     """Plain data: how it was decoded."""
     max_line_width: int = SegmentOptions.max_line_width
     """Characters in a line of subtitles."""
+    linger_s: float = 0.0
+    """How long a subtitle stays after its end, unless the next one or the end of the recording comes first."""
 
     def by_word(self) -> "Document":
-        """Make every word a segment of its own."""
-        return replace(self, segments=tuple(split_words(self.segments)))
+        """Make every word a segment of its own, and let its subtitle linger."""
+        return replace(self, segments=tuple(split_words(self.segments)), linger_s=LINGER_S)
 
 
 def split_words(segments: Sequence[Segment]) -> Iterator[Segment]:
@@ -162,10 +166,17 @@ def readable(text: str) -> str:
 
 def make_cues(document: Document) -> Iterator[tuple[int, int, str]]:
     """Lay out subtitles: start and end in milliseconds, none of them empty, and folded text."""
-    for segment in document.segments:
+    for segment, following in itertools.zip_longest(document.segments, document.segments[1:]):
+        limit_s = document.transcription.duration_s if following is None else following.start_s
+        end_s = max(segment.end_s, min(segment.end_s + document.linger_s, limit_s))
         start = milliseconds(segment.start_s)
         lines = fold(segment.text.split(), document.max_line_width)
-        yield start, max(start + 1, milliseconds(segment.end_s)), "\n".join(lines)
+        yield start, max(start + 1, milliseconds(end_s)), "\n".join(lines)
+
+
+def decimal(seconds: float) -> str:
+    """Write seconds with three digits, rounded as everywhere else."""
+    return f"{milliseconds(seconds) / 1000:.3f}"
 
 
 def milliseconds(seconds: float) -> int:
