@@ -2,6 +2,7 @@
 
 import logging
 import math
+import numbers
 import os
 from functools import cache
 from os import PathLike
@@ -12,9 +13,9 @@ import soxr
 from numpy.typing import NDArray
 
 from speechrnn.errors import AudioError, LongAudioError
-from speechrnn.sound_file import KeptSound, open_sound
+from speechrnn.sound_file import Buffer, KeptSound, open_sound
 
-Source: TypeAlias = str | PathLike[str] | bytes | BinaryIO | NDArray[Any]
+Source: TypeAlias = str | PathLike[str] | Buffer | BinaryIO | NDArray[Any]
 Waveform: TypeAlias = NDArray[np.float32]
 
 logger = logging.getLogger("speechrnn")
@@ -84,7 +85,7 @@ class AudioFormat(NamedTuple):
     num_channels: int
 
 
-def read_format(source: str | PathLike[str] | bytes | BinaryIO) -> AudioFormat:
+def read_format(source: str | PathLike[str] | Buffer | BinaryIO) -> AudioFormat:
     """Read how a file was recorded; an open file is read from where it stands.
 
     Raises:
@@ -100,7 +101,7 @@ def source_name(source: Source) -> str:
         return source.name
     if isinstance(source, str | PathLike):
         return os.fspath(source) or "''"
-    if isinstance(source, bytes):
+    if isinstance(source, Buffer):
         return f"audio of {len(source)} bytes"
     if isinstance(source, np.ndarray):
         return f"array of shape {source.shape}"
@@ -111,8 +112,7 @@ def check_array(samples: NDArray[Any], rate: int | None, name: str) -> tuple[NDA
     """Bring an array to (samples, channels) floats; errors as ``load_audio``."""
     if rate is None:
         raise AudioError(f"{name}: an array needs its sample rate")
-    if rate <= 0:
-        raise AudioError(f"{name}: sample rate must be > 0 Hz, got {rate}")
+    check_given_rate(rate, name)
     if samples.ndim not in (1, 2):
         raise AudioError(f"{name}: must be (samples,) or (samples, channels)")
     if samples.dtype in (np.int16, np.int32):
@@ -125,8 +125,14 @@ def check_array(samples: NDArray[Any], rate: int | None, name: str) -> tuple[NDA
         return samples.astype(np.float32), rate
 
 
+def check_given_rate(rate: Any, name: str) -> None:
+    """Refuse what is no rate, before it makes endless work; errors as ``load_audio``."""
+    if not isinstance(rate, numbers.Real) or not 0 < float(rate) < math.inf:
+        raise AudioError(f"{name}: sample rate must be > 0 Hz, got {rate!r}")
+
+
 def read_samples(
-    source: str | PathLike[str] | bytes | BinaryIO, name: str, max_s: float = math.inf
+    source: str | PathLike[str] | Buffer | BinaryIO, name: str, max_s: float = math.inf
 ) -> tuple[NDArray[Any], int]:
     """Read a file: (samples, channels) float32 and its rate; errors as ``load_audio``."""
     blocks, num_samples = [], 0

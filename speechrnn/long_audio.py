@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, check_array, source_name, to_waveform
 from speechrnn.live_audio import BlockConverter
-from speechrnn.sound_file import BLOCK, keep_sound, open_file, open_sound
+from speechrnn.sound_file import BLOCK, Buffer, keep_sound, open_file, open_sound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,9 @@ def reopenable(source: Source) -> str | PathLike[str] | bytes | NDArray[Any]:
     if isinstance(source, np.ndarray):
         return source
     name = source_name(source)
-    if not isinstance(source, str | PathLike | bytes):
+    if isinstance(source, Buffer):
+        source = bytes(source)  # a copy: the caller may change theirs between one pass and the next
+    elif not isinstance(source, str | PathLike):
         with open_file(source, name) as file:
             source = file.read()
     return keep_sound(source, name)

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from speechrnn.errors import AudioError
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 logger = logging.getLogger("speechrnn")
 
@@ -131,7 +133,7 @@ def no_room(name: str) -> str:
 
 @contextmanager
 def open_sound(
-    source: str | PathLike[str] | bytes | BinaryIO, name: str, max_s: float = math.inf
+    source: str | PathLike[str] | Buffer | BinaryIO, name: str, max_s: float = math.inf
 ) -> Iterator["Sound"]:
     """Open a file to read it block by block, ``max_s`` at least; errors, also of reading, as ``load_audio``.
 
@@ -232,9 +234,9 @@ def interrupts_held() -> Iterator[None]:
         handler(*received[0])
 
 
-def open_file(source: str | PathLike[str] | bytes | BinaryIO, name: str) -> BinaryIO:
+def open_file(source: str | PathLike[str] | Buffer | BinaryIO, name: str) -> BinaryIO:
     """Open what holds a sound file, so that it can be sought in; errors as ``load_audio``."""
-    if isinstance(source, bytes):
+    if isinstance(source, Buffer):
         return Memory(source)
     if not isinstance(source, str | PathLike) and not hasattr(source, "read"):
         kind = type(source).__name__

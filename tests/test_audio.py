@@ -91,7 +91,8 @@ def test_path_bytes_and_file_object_give_one_and_the_same_waveform(
     assert waveform.flags.c_contiguous
     assert root_mean_square(waveform - make_tone()[:, 0]) <= tolerance  # of the tone: 0.156
     with path.open("rb") as file:
-        for other in (load(path), load(str(path)), load(file), load(io.BytesIO(data))):
+        buffers = (bytearray(data), memoryview(data))
+        for other in (load(path), load(str(path)), load(file), load(io.BytesIO(data)), *map(load, buffers)):
             np.testing.assert_array_equal(other, waveform)
 
 

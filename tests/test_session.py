@@ -77,7 +77,7 @@ def test_a_forked_process_drops_a_model(ctc_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_fewer_than_one_thread_is_refused(ctc_path: Path, threads: int) -> None:
-    with pytest.raises(ConfigError, match=f"threads must be >= 1, got {threads}"):
+    with pytest.raises(ConfigError, match=f"threads must be a whole number >= 1, got {threads}"):
         ModelFile(ctc_path, threads=threads)
 
 

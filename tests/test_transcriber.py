@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import os
 import re
 import subprocess
@@ -63,6 +64,9 @@ def test_string_bytes_and_open_file_give_the_text_of_the_path(tones: Transcriber
     assert tones.transcribe(str(wav)).text == "ab c"
     assert tones.transcribe(content).text == "ab c"
     assert tones.transcribe(io.BytesIO(content)).text == "ab c"
+    assert tones.transcribe(bytearray(content)).text == "ab c"
+    assert tones.transcribe(memoryview(content)).text == "ab c"
+    assert [answer.text for answer in tones.transcribe([bytearray(content)] * 2)] == ["ab c"] * 2
     with wav.open("rb") as file:
         assert tones.transcribe(file).text == "ab c"
 
@@ -81,6 +85,14 @@ def test_an_array_is_resampled_from_the_rate_it_is_given_with(tones: Transcriber
 def test_an_array_without_a_rate_is_refused(tones: Transcriber) -> None:
     with pytest.raises(AudioError, match="needs its sample rate"):
         tones.transcribe(speak("a"))
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -math.inf, 0, "16k"])
+def test_what_is_no_rate_is_refused(tones: Transcriber, rate: Any) -> None:
+    with pytest.raises(AudioError, match="sample rate must be > 0 Hz, got"):
+        tones.transcribe(speak("a"), rate)
+    with pytest.raises(AudioError, match="stream: sample rate must be > 0 Hz, got"):
+        tones.stream(rate)
 
 
 def test_the_rate_of_arrays_does_not_touch_files(tones: Transcriber, wav: Path) -> None:
@@ -248,8 +260,9 @@ def test_load_opens_a_model_file(model_path: Path, wav: Path) -> None:
 
 
 def test_load_refuses_threads_and_devices_that_do_not_exist(model_path: Path) -> None:
-    with pytest.raises(ConfigError, match="threads must be >= 1, got 0"):
-        speechrnn.load(model_path, threads=0)
+    for threads, told in ((0, "0"), ("2", "'2'"), (1.5, "1.5")):
+        with pytest.raises(ConfigError, match=f"threads must be a whole number >= 1, got {told}"):
+            speechrnn.load(model_path, threads=threads)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="device must be"):
         speechrnn.load(model_path, device="abacus")
 

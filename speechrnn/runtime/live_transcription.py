@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import check_array
+from speechrnn.audio import check_array, check_given_rate
 from speechrnn.decoding.decoder import DecodingStream
 from speechrnn.decoding.hypothesis import Hypothesis
-from speechrnn.errors import AudioError, ConfigError
+from speechrnn.errors import ConfigError
 from speechrnn.live_audio import BlockConverter, Channel
 from speechrnn.runtime.emission_stream import LIVE, EmissionStream, LogProbs, WindowOptions
 from speechrnn.runtime.interpretation import Interpreter, Transcription
@@ -68,8 +68,8 @@ class TranscriptionStream:
     ) -> None:
         """Begin a stream; ``Transcriber.stream`` says what the arguments are."""
         self.interpreter = interpreter
-        if sample_rate is not None and sample_rate <= 0:
-            raise AudioError(f"{NAME}: sample rate must be > 0 Hz, got {sample_rate}")
+        if sample_rate is not None:
+            check_given_rate(sample_rate, NAME)
         wanted = model.info.sample_rate
         self.sample_rate = sample_rate or wanted
         self.converter = BlockConverter(NAME, self.sample_rate, sample_rate=wanted, channel=channel)

@@ -1,6 +1,7 @@
 """Sessions of ONNX Runtime: threads, devices, and processes that fork."""
 
 import logging
+import numbers
 import os
 import weakref
 from pathlib import Path
@@ -80,8 +81,8 @@ def open_session(path: Path, *, threads: int | None, device: str) -> onnxruntime
 
 def check_threads(threads: int) -> int:
     """Refuse fewer than one thread with a ``ConfigError``; of more than there are processors, take these."""
-    if threads < 1:
-        raise ConfigError(f"threads must be >= 1, got {threads}")
+    if not isinstance(threads, numbers.Integral) or threads < 1:
+        raise ConfigError(f"threads must be a whole number >= 1, got {threads!r}")
     processors = len(usable_processors())
     if threads > processors:
         logger.warning(

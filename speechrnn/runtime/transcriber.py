@@ -28,6 +28,7 @@ from speechrnn.runtime.interpretation import Emission, Interpreter, Transcriptio
 from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionStream
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
+from speechrnn.sound_file import Buffer
 
 logger = logging.getLogger("speechrnn")
 
@@ -151,7 +152,7 @@ class Transcriber:
             AudioError: If a clip cannot be read or is too short.
             ModelFileError: If the model cannot compute it.
         """
-        if isinstance(audio, Sequence) and not isinstance(audio, str | bytes):
+        if isinstance(audio, Sequence) and not isinstance(audio, str | Buffer):
             return self._transcribe_all(audio, sample_rate, channel)
         (result,) = self._transcribe_all([audio], sample_rate, channel)
         return result
