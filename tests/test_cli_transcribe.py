@@ -422,9 +422,24 @@ def test_nothing_is_overwritten_unless_told(
     assert cure in capsys.readouterr().err
     assert main([*arguments, "--skip-existing"]) == 0
     assert files_in(out)["a.txt"] == "by hand"
-    assert "2 skipped, as their transcriptions are there already" in capsys.readouterr().err
+    told = f"2 skipped, as files of their names are there already: {out}/a.txt for {tree}/a.wav, {out}/day 1/b.txt"
+    assert told in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 0
     assert files_in(out) == {"a.txt": "a\n", "day 1/b.txt": "b\n"}
+
+
+def test_of_many_that_are_skipped_only_some_are_named(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in "abcd":
+        write_wav(tmp_path / f"in/{name}.wav", "a")
+        (out / f"{name}.txt").write_text("by hand")
+    assert main(["transcribe", f"{tmp_path}/in", "-o", str(out), "-m", model, "--skip-existing"]) == 0
+    said = capsys.readouterr().err
+    assert "4 skipped" in said
+    assert f"{out}/c.txt for {tmp_path}/in/c.wav, …\n" in said
 
 
 def test_skipping_adds_the_formats_that_are_missing(model: str, tree: Path, tmp_path: Path) -> None:

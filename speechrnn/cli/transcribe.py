@@ -73,7 +73,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     existing = group.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
     existing.add_argument(
-        "--skip-existing", action="store_true", help="leave out recordings whose files exist"
+        "--skip-existing",
+        action="store_true",
+        help="leave out recordings for which files of their name exist",
     )
     detail = group.add_mutually_exclusive_group()
     detail.add_argument(

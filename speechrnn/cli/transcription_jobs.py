@@ -11,6 +11,8 @@ from speechrnn.cli.console import say
 from speechrnn.cli.output_files import OutputFolder, name_outputs
 from speechrnn.errors import SpeechRNNError
 
+MOST_NAMED = 3  # of the recordings that are skipped
+
 
 @dataclass(frozen=True)
 class Job:
@@ -90,12 +92,14 @@ def split_channels(job: Job, channel: str) -> Iterator[Job]:
 
 def check_outputs(jobs: Iterable[Job], folder: OutputFolder) -> Iterator[Job]:
     """Leave out or refuse the jobs whose files are there already."""
-    num_skipped = 0
+    skipped = []
     for job in jobs:
         assert job.stem is not None
-        if folder.leave and len(folder.existing(job.stem)) == len(folder.formats):
-            num_skipped += 1
+        existing = folder.existing(job.stem)
+        if folder.leave and len(existing) == len(folder.formats):
+            skipped.append(f"{existing[0]} for {job.display_name}")
         else:
             yield replace(job, error=job.error or folder.refuse(job.stem))
-    if num_skipped:
-        say(f"speechrnn: {num_skipped} skipped, as their transcriptions are there already")
+    if skipped:
+        named = ", ".join(skipped[:MOST_NAMED]) + (", …" if len(skipped) > MOST_NAMED else "")
+        say(f"speechrnn: {len(skipped)} skipped, as files of their names are there already: {named}")
