@@ -15,7 +15,7 @@ from networks import make_model, noise
 from numpy.typing import NDArray
 from tiny_model import SAMPLE_RATE, TOKEN_S, metadata, speak, write_model
 
-from speechrnn import sound_file
+from speechrnn import long_audio, sound_file
 from speechrnn.audio import load_audio
 from speechrnn.decoding import DecodingOptions, greedy_decode
 from speechrnn.errors import AudioError, ConfigError
@@ -179,6 +179,33 @@ def test_a_long_clip_of_any_network_is_heard_as_a_whole(
     whole, _ = network.model.run(waveform[None], [len(waveform)])
     np.testing.assert_allclose(emission.log_probs, whole[0], atol=1e-5)
     assert network.transcribe(waveform, 8000).hypothesis.tokens
+
+
+@pytest.mark.usefixtures("long_s")
+@pytest.mark.parametrize(("normalization", "begin"), [("utterance", 0.1), ("global", 0.0)])
+def test_the_first_pass_over_a_long_clip_is_told_as_its_share(
+    tmp_path: Path, normalization: str, begin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_audio, "BLOCK", 11_000)
+    model = make_model(encoder={"bidirectional": False}, features={"normalization": normalization})
+    network = Transcriber(export_model(model, tmp_path / "m.onnx"), windows=WINDOWS)
+    told: list[tuple[float, float | None]] = []
+    waveform = noise(44_000).numpy()  # 5.5 s: four blocks
+    [answer] = network.transcribe_each([waveform], 8000, on_heard=lambda *pair: told.append(pair))
+    assert isinstance(answer, Transcription)
+    shares = list(
+        dict.fromkeys(done_s / whole_s for done_s, whole_s in told if whole_s)
+    )  # the end comes twice
+    first = [begin * quarter for quarter in (0.25, 0.5, 0.75, 1.0)] if begin else []
+    second = [begin + (1 - begin) * quarter for quarter in (0.25, 0.5, 0.75, 1.0)]
+    assert shares == pytest.approx([*first, *second])
+
+
+def test_of_a_clip_of_unknown_length_only_the_last_pass_is_told() -> None:
+    told: list[tuple[float, float | None]] = []
+    for begin, end in ((0, 0.1), (0.1, 1)):
+        transcriber.part_of(lambda *pair: told.append(pair), begin, end)(3.0, None)
+    assert told == [(3.0, None)]
 
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"

@@ -44,6 +44,14 @@ def test_words_and_frames_are_where_they_were_said(tones: Transcriber) -> None:
     assert len(heard.hypothesis.tokens) == len(heard.hypothesis.ends) == len(heard.hypothesis.peaks) == 3
 
 
+def test_the_search_for_speech_and_the_silence_behind_it_are_told(tones: Transcriber) -> None:
+    told: list[float] = []
+    clip = np.concatenate([PAUSE, speak("ab"), PAUSE, speak("c"), PAUSE])  # 6.8 s: one block
+    list(transcribe_speech(tones, [clip], on_heard=lambda done_s, whole_s: told.append(done_s / whole_s)))
+    # A fifth of the work; the first stretch, which ends 0.2 s behind its tones; all, though there is silence yet.
+    assert list(dict.fromkeys(told)) == pytest.approx([0.2, 0.2 + 0.8 * 2.6 / 6.8, 1.0], abs=0.01)
+
+
 def test_clips_come_in_their_order_with_their_errors_in_their_places(
     tones: Transcriber, tmp_path: Path
 ) -> None:

@@ -13,7 +13,15 @@ from speechrnn.decoding.words import FrameClock, SpokenWord
 from speechrnn.errors import SpeechRNNError
 from speechrnn.long_audio import LongAudio, reopenable
 from speechrnn.runtime.interpretation import Transcription
-from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, Transcriber
+from speechrnn.runtime.transcriber import (
+    Channel,
+    LazySource,
+    OnHeard,
+    Transcriber,
+    nobody,
+    part_of,
+    watch,
+)
 from speechrnn.voice_activity import (
     Interval,
     VoiceActivityOptions,
@@ -21,6 +29,7 @@ from speechrnn.voice_activity import (
     measure_levels,
 )
 
+SURVEY_SHARE = 0.2  # of the work on a recording, about, to find where somebody speaks
 DEFAULT_OPTIONS = VoiceActivityOptions(max_speech_s=30.0)
 
 
@@ -54,7 +63,7 @@ def transcribe_speech(
     *,
     channel: Channel = "mean",
     options: VoiceActivityOptions = DEFAULT_OPTIONS,
-    on_heard: OnHeard = lambda heard_s, duration_s: None,
+    on_heard: OnHeard = nobody,
 ) -> Iterator[SpokenParts | SpeechRNNError]:
     """Transcribe many clips where somebody speaks, yielding for each in turn its answer or its error.
 
@@ -65,16 +74,18 @@ def transcribe_speech(
         sources: Paths, bytes, open files, or arrays at the model's rate; or functions that return such.
         channel: ``mean`` of all channels, or one of them, counted from 0.
         options: What counts as a stretch of speech.
-        on_heard: Told how far a clip has been heard, after each stretch; it is the one that is yielded next.
+        on_heard: Told how far a clip has been searched for speech and heard; it is the one that is yielded next.
     """
     recordings: collections.deque[Recording | SpeechRNNError] = collections.deque()
     rate = transcriber.info.sample_rate
+    searched, heard = part_of(on_heard, 0, SURVEY_SHARE), part_of(on_heard, SURVEY_SHARE, 1)
 
     def parts() -> Iterator[Waveform]:
         for source in sources:
             try:
                 audio = open_anew(source, sample_rate=rate, channel=channel)
-                recording = survey(audio, options)
+                is_next = not recordings  # or the bar would jump there and back
+                recording = survey(audio, options, on_heard=searched if is_next else nobody)
             except SpeechRNNError as error:
                 recordings.append(error)
                 continue
@@ -88,7 +99,7 @@ def transcribe_speech(
         stretch = first.speech[len(first.answers)]
         # Now rather than when all are there: hours of words and tokens would be held twice.
         first.answers.append(place(answer, stretch.start_s, transcriber.info.clock))
-        on_heard(stretch.end_s, first.duration_s)
+        heard(first.duration_s if first.is_whole else stretch.end_s, first.duration_s)
     yield from finished(recordings)
 
 
@@ -98,8 +109,18 @@ def open_anew(source: LazySource, *, sample_rate: int, channel: Channel) -> Long
     return LongAudio(source=audio, sample_rate=sample_rate, source_rate=sample_rate, channel=channel)
 
 
-def survey(audio: LongAudio, options: VoiceActivityOptions = VoiceActivityOptions()) -> Recording:
+def survey(
+    audio: LongAudio,
+    options: VoiceActivityOptions = VoiceActivityOptions(),
+    *,
+    on_heard: OnHeard = nobody,
+) -> Recording:
     """Go through a clip once to find its stretches of speech, holding no more of it than a block.
+
+    Args:
+        audio: The clip.
+        options: What counts as a stretch of speech.
+        on_heard: Told how far that is.
 
     Raises:
         AudioError: As ``load_audio``.
@@ -108,7 +129,7 @@ def survey(audio: LongAudio, options: VoiceActivityOptions = VoiceActivityOption
 
     def counted() -> Iterator[Waveform]:
         nonlocal num_samples
-        for block in audio.blocks():
+        for block in watch(audio, on_heard):
             num_samples += len(block)
             yield block
 

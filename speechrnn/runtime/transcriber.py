@@ -35,13 +35,21 @@ logger = logging.getLogger("speechrnn")
 LazySource: TypeAlias = Source | Callable[[], Source]
 Channel: TypeAlias = Literal["mean"] | int
 OnHeard: TypeAlias = Callable[[float, float | None], None]
-"""Told how many seconds of a clip have been heard, and of how many if that is known."""
+"""Told how many seconds of a clip are done, and of how many if that is known.
 
+What is gone through more than once is done with the last time; the others count for their share of the work.
+"""
+
+STATISTICS_SHARE = 0.1  # of the work on a long clip, about, to go through it for its mean and variance
 MAX_BATCH_S = 120.0  # padded seconds in one run of the model
 LONG_S = 60.0  # clips up to here are heard whole, longer ones in windows
 LONGEST_LABELLED_S = 300.0  # a keyword model hears clips whole
 LONG_WINDOWS = WindowOptions(chunk_s=40.0, context_s=10.0, lookahead_s=10.0)
 WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
+
+
+def nobody(heard_s: float, duration_s: float | None) -> None:
+    """Tell nobody how far a clip is."""
 
 
 class Clip(NamedTuple):
@@ -211,7 +219,7 @@ class Transcriber:
         sample_rate: int | None = None,
         *,
         channel: Channel = "mean",
-        on_heard: OnHeard = lambda heard_s, duration_s: None,
+        on_heard: OnHeard = nobody,
     ) -> Iterator[Transcription | SpeechRNNError]:
         """Transcribe many clips, yielding for each in turn its transcription, or the error that it met.
 
@@ -250,12 +258,10 @@ class Transcriber:
         try:
             if isinstance(found, Emission):
                 return self.interpreter.read(found)
-            decoding, duration_s = self.interpreter.stream(found.name), found.audio.duration_s
-            num_samples = 0
-            for log_probs, num_heard in self._hear_long(found):
+            decoding, num_samples = self.interpreter.stream(found.name), 0
+            for log_probs, num_heard in self._hear_long(found, on_heard):
                 decoding.accept(log_probs)
                 num_samples += num_heard
-                on_heard(num_samples / self.info.sample_rate, duration_s)
             return self.interpreter.tell(decoding.finish(), found.name, num_samples / self.info.sample_rate)
         except SpeechRNNError as error:
             return error
@@ -268,11 +274,13 @@ class Transcriber:
             return error
         return Emission(clip.name, sum(counts) / self.info.sample_rate, np.concatenate(parts))
 
-    def _hear_long(self, clip: LongClip) -> Iterator[tuple[LogProbs, int]]:
+    def _hear_long(self, clip: LongClip, on_heard: OnHeard = nobody) -> Iterator[tuple[LogProbs, int]]:
         """Go through a long clip, yielding log_probs as they become known, and how many samples were heard."""
-        statistics = count_statistics(self.model, clip.audio.blocks())
+        counted = watch(clip.audio, part_of(on_heard, 0, STATISTICS_SHARE))
+        statistics = count_statistics(self.model, counted)
         stream = EmissionStream(self.model, self.windows, statistics=statistics)
-        for block in clip.audio.blocks():
+        begin = 0.0 if statistics is None else STATISTICS_SHARE
+        for block in watch(clip.audio, part_of(on_heard, begin, 1)):
             yield stream.feed(block), len(block)
         yield stream.finish(), 0
 
@@ -335,6 +343,30 @@ class Transcriber:
             )
             for clip, answer, length in zip(clips, log_probs, output_lengths, strict=True)
         ]
+
+
+def watch(audio: LongAudio, on_heard: OnHeard) -> Iterator[Waveform]:
+    """Go through a clip as its ``blocks`` do, telling after each how far that is."""
+    duration_s, num_samples = audio.duration_s, 0
+    for block in audio.blocks():
+        yield block
+        num_samples += len(block)
+        on_heard(num_samples / audio.sample_rate, duration_s)
+
+
+def part_of(on_heard: OnHeard, begin: float, end: float) -> OnHeard:
+    """Tell one of the times that a clip is gone through as the work on it from ``begin`` to ``end``, in [0, 1].
+
+    Where the length is not known, only the last of them is told.
+    """
+
+    def tell(heard_s: float, duration_s: float | None) -> None:
+        if duration_s is not None:
+            on_heard(begin * duration_s + (end - begin) * heard_s, duration_s)
+        elif end == 1:
+            on_heard(heard_s, None)
+
+    return tell
 
 
 def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
