@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,13 @@ def test_a_client_that_says_nothing_is_hung_up_on(tones: Transcriber) -> None:
     with serving(tones, Limits(stream_silence_s=0.05)) as running, dial(running) as socket:
         answers = [json.loads(socket.recv(timeout=60)) for _ in range(2)]
         assert answers[1] == {"type": "error", "message": "nothing came for 0.05 s"}
+
+
+def test_a_stream_lives_longer_than_a_connection_that_does_not_ask(tones: Transcriber) -> None:
+    with serving(tones, Limits(silence_s=0.05)) as running, dial(running) as stream:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as silent:
+            assert silent.recv(1) == b""  # hung up on, and it came after the stream
+        assert finals(converse(stream, pcm(speak("ab")))) == ["ab"]
 
 
 def until_there_is_a_place(running: Running) -> None:

@@ -61,8 +61,9 @@ class PatientOnlyOnce(H11Protocol):
         self.loop.call_later(self.silence_s, self.hang_up_on_the_silent)
 
     def hang_up_on_the_silent(self) -> None:
-        """End the connection if no request has come whole yet."""
-        if self.cycle is None and not self.transport.is_closing():
+        """End the connection if no request has come whole yet; what has become a WebSocket is another's."""
+        is_ours = self.transport.get_protocol() is self
+        if is_ours and self.cycle is None and not self.transport.is_closing():
             self.transport.close()
 
 
