@@ -20,12 +20,14 @@ from speechrnn.audio import (
     say_resampling,
 )
 from speechrnn.errors import AudioError, ConfigError
+from speechrnn.sound_file import LEAST_RATE
 
 Encoding: TypeAlias = Literal["s16le", "s24le", "s32le", "f32le"]
 Channel: TypeAlias = Literal["mean"] | int
 
 SAMPLE_BYTES: dict[Encoding, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
 HEADERS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg or opus", b"ID3": "mp3"}
+MOST_RATE = 384_000  # Hz, of raw PCM; the fastest converters that are sold
 BLOCK_S = 0.1
 MOST_WAITING_S = 30.0  # of a microphone's audio that nobody has asked for yet
 INSTALL_MIC = 'pip install "speechrnn[mic]"'
@@ -37,7 +39,7 @@ class PcmFormat:
     """What raw PCM is made of, which it does not say itself; little endian, channels interleaved."""
 
     sample_rate: int
-    """Hz, > 0."""
+    """Hz, 1000 to 384000."""
     encoding: Encoding = "s16le"
     """Of a sample, named as ffmpeg does: signed integers of 16, 24 or 32 bits, or 32-bit floats."""
     num_channels: int = 1
@@ -49,8 +51,10 @@ class PcmFormat:
         Raises:
             ConfigError: Naming the one that is wrong, and what it may be.
         """
-        if self.sample_rate <= 0:
-            raise ConfigError(f"the sample rate of raw PCM must be > 0 Hz, got {self.sample_rate}")
+        if not LEAST_RATE <= self.sample_rate <= MOST_RATE:  # a few bytes at 1 Hz would be hours
+            raise ConfigError(
+                f"the sample rate of raw PCM must be {LEAST_RATE} to {MOST_RATE} Hz, got {self.sample_rate}"
+            )
         if self.encoding not in SAMPLE_BYTES:
             names = ", ".join(SAMPLE_BYTES)
             raise ConfigError(f"the encoding of raw PCM must be one of {names}, got {self.encoding!r}")

@@ -32,7 +32,7 @@ logger = logging.getLogger("speechrnn")
 
 UNKNOWN_SIZE = 0x7FFF_0000  # sizes from here on, and 0, are what writers to a pipe put for "unknown"
 UNKNOWN_FRAMES = 2**62  # what libsndfile says of a FLAC stream without a length is above
-LEAST_RATE = 1000  # Hz, of a file
+LEAST_RATE = 1000  # Hz, of files and of raw PCM
 BLOCK = 2**17  # samples read at a time
 PROMISED = re.compile(r"^ *(?:data|Data Size|SSND|Riff size|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 OGG_END_OF_STREAM = 0x04

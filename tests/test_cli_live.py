@@ -49,6 +49,14 @@ def test_utterances_are_printed_as_they_end(
     assert captured.err == "model tones: tones\n"
 
 
+def test_a_rate_at_which_nobody_records_is_refused(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say_to_stdin(bytes(20_000), monkeypatch)  # almost three hours at 1 Hz
+    assert main(["transcribe", "--stream", "-", "-m", model, "--rate", "1"]) == 1
+    assert "the sample rate of raw PCM must be 1000 to 384000 Hz, got 1" in capsys.readouterr().err
+
+
 def test_partial_texts_are_lines_on_stderr_if_wanted(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

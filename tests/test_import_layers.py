@@ -19,7 +19,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "sound_file": ({"errors"}, {"numpy", "soundfile"}),
     "audio": ({"errors", "sound_file"}, {"numpy", "soundfile", "soxr"}),
     "voice_activity": ({"errors"}, {"numpy"}),
-    "live_audio": ({"errors", "audio"}, {"numpy", "soxr"}),
+    "live_audio": ({"errors", "sound_file", "audio"}, {"numpy", "soxr"}),
     "long_audio": ({"errors", "sound_file", "audio", "live_audio"}, {"numpy"}),
     "text": ({"errors"}, {"numpy"}),
     "metrics": ({"errors"}, {"numpy"}),

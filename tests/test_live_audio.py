@@ -118,7 +118,9 @@ def test_a_channel_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sample_rate": 0}, "must be > 0 Hz, got 0"),
+        ({"sample_rate": 0}, "must be 1000 to 384000 Hz, got 0"),
+        ({"sample_rate": 999}, "must be 1000 to 384000 Hz, got 999"),
+        ({"sample_rate": 384_001}, "must be 1000 to 384000 Hz, got 384001"),
         ({"sample_rate": 8_000, "encoding": "s16be"}, "one of s16le, s24le, s32le, f32le, got 's16be'"),
         ({"sample_rate": 8_000, "num_channels": 0}, "1 to 8 channels, got 0"),
         ({"sample_rate": 8_000, "num_channels": 9}, "1 to 8 channels, got 9"),

@@ -101,7 +101,7 @@ def test_eight_streams_at_once_each_hear_their_own(running: Running) -> None:
     [
         ("?rate=8000", "rate: no such parameter; there are channel, channels, encoding, sample_rate"),
         ("?sample_rate=x", "sample_rate: must be a whole number, got 'x'"),
-        ("?sample_rate=0", "the sample rate of raw PCM must be > 0 Hz, got 0"),
+        ("?sample_rate=1", "the sample rate of raw PCM must be 1000 to 384000 Hz, got 1"),
         ("?channels=9", "raw PCM must have 1 to 8 channels, got 9"),
         ("?encoding=mp3", "the encoding of raw PCM must be one of s16le"),
     ],
