@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from speechrnn.runtime import Transcriber
+from speechrnn.runtime import Transcriber, TranscriptionStream
 from speechrnn.server.limits import Limits
 
 PAUSE = np.zeros(SAMPLE_RATE, dtype=np.float32)
@@ -180,6 +181,27 @@ def test_a_client_that_goes_away_frees_its_place(tones: Transcriber) -> None:
     with serving(tones, Limits(streams=1)) as running:
         for _ in range(3):
             until_there_is_a_place(running)
+
+
+def test_what_a_client_has_sent_is_not_heard_once_it_has_gone(
+    tones: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, is_gone = [], threading.Event()
+    feed = TranscriptionStream.feed
+
+    def wait(stream: TranscriptionStream, samples: np.ndarray) -> Any:
+        heard.append(len(samples))
+        assert is_gone.wait(timeout=60)
+        return feed(stream, samples)
+
+    monkeypatch.setattr(TranscriptionStream, "feed", wait)
+    with serving(tones) as running:
+        with dial(running) as socket:
+            assert json.loads(socket.recv(timeout=60))["type"] == "ready"
+            for _ in range(2):
+                socket.send(bytes(10 * 2 * SAMPLE_RATE))
+        is_gone.set()
+    assert heard in ([], [SAMPLE_RATE])
 
 
 @pytest.mark.parametrize(

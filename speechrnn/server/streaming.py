@@ -9,6 +9,7 @@ sends binary messages of any number of bytes, and ``{"type": "end"}`` when there
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from anyio import CapacityLimiter, to_thread
@@ -19,6 +20,7 @@ from speechrnn.live_audio import Encoding, PcmConverter, PcmFormat
 from speechrnn.runtime import EndpointOptions, StreamUpdate, Transcriber, TranscriptionStream
 from speechrnn.runtime.segments import whole_segment
 from speechrnn.runtime.writers import segment_to_dict
+from speechrnn.server.inbox import Inbox, reading_ahead
 from speechrnn.server.limits import Limits
 
 NORMAL, NOT_UNDERSTOOD, TRY_LATER = 1000, 1003, 1013  # RFC 6455, section 7.4, and its registry
@@ -81,20 +83,25 @@ class Streams:
         await socket.send_json(
             {"type": "ready", "sample_rate": pcm.sample_rate, "latency": round(stream.latency_s, 3)}
         )
-        while (data := await self.receive(socket)) is not None:
-            await teller.tell(await to_thread.run_sync(hear, stream, converter, data, limiter=self.runners))
-        await teller.tell(await to_thread.run_sync(finish, stream, converter, limiter=self.runners))
+        async with reading_ahead(socket) as inbox:
+            while (data := await self.receive(inbox)) is not None:
+                for piece in split(data, pcm):
+                    inbox.check()
+                    await teller.tell(await self.run(hear, stream, converter, piece))
+            await teller.tell(await self.run(finish, stream, converter))
         await socket.send_json({"type": "done"})
 
-    async def receive(self, socket: WebSocket) -> bytes | None:
+    async def run(self, step: Callable[..., StreamUpdate], *arguments: Any) -> StreamUpdate:
+        """Wait for a turn to compute, and for the step."""
+        return await to_thread.run_sync(step, *arguments, limiter=self.runners)
+
+    async def receive(self, inbox: Inbox) -> bytes | None:
         """Wait for PCM; None at the end. Errors as ``transcribe``."""
         try:
             async with asyncio.timeout(self.limits.stream_silence_s):
-                message = await socket.receive()
+                message = await inbox.take()
         except TimeoutError:
             raise StreamError(f"nothing came for {self.limits.stream_silence_s:g} s") from None
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", NORMAL))
         if message.get("bytes") is not None:
             return cast(bytes, message["bytes"])
         if parse(message.get("text")) == {"type": "end"}:
@@ -160,6 +167,12 @@ def parse(text: str | None) -> Any:
         return json.loads(text or "")
     except (ValueError, RecursionError):  # the latter for brackets within brackets
         return None
+
+
+def split(data: bytes, pcm: PcmFormat) -> Iterator[bytes]:
+    """Cut PCM into pieces of a second or less: between them others have a turn, and who has gone is not heard."""
+    length = pcm.sample_rate * pcm.frame_bytes
+    return (data[start : start + length] for start in range(0, len(data), length))
 
 
 def hear(stream: TranscriptionStream, converter: PcmConverter, data: bytes) -> StreamUpdate:
