@@ -208,6 +208,27 @@ def test_of_a_clip_of_unknown_length_only_the_last_pass_is_told() -> None:
     assert told == [(3.0, None)]
 
 
+@pytest.mark.usefixtures("long_s")
+@pytest.mark.parametrize(("normalization", "heard_s"), [("utterance", 0.15), ("global", 1.5)])
+def test_a_long_clip_is_given_up_where_whoever_is_told_of_it_raises_an_error(
+    tmp_path: Path, normalization: str, heard_s: float
+) -> None:
+    model = make_model(features={"normalization": normalization})
+    network = Transcriber(export_model(model, tmp_path / "m.onnx"), windows=WINDOWS)
+    told: list[float] = []
+
+    def stop_the_first(heard_s: float, duration_s: float | None) -> None:
+        told.append(heard_s)
+        if len(told) == 1:
+            raise AudioError("enough")
+
+    waveform = noise(12_000, seed=1).numpy()  # 1.5 s, one block
+    first, second = network.transcribe_each([waveform, waveform], 8000, on_heard=stop_the_first)
+    assert isinstance(first, AudioError)
+    assert isinstance(second, Transcription)
+    assert told[0] == pytest.approx(heard_s)  # counting statistics is a tenth of the work
+
+
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 
 

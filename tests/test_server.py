@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import http.client
+import io
 import itertools
 import signal
 import socket
@@ -13,15 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import srt
 from http_client import BOUNDARY, MULTIPART, Running, multipart, serving, wav
-from tiny_model import speak, write_model
+from tiny_model import SAMPLE_RATE, speak, write_model
+from websockets.sync.client import connect
 
 import speechrnn
 from speechrnn.cli.main import main
 from speechrnn.errors import ConfigError
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.emission_stream import EmissionStream
+from speechrnn.runtime.transcriber import LONG_S
 from speechrnn.server.limits import Limits
 from speechrnn.server.listen import address_of, open_socket
 from speechrnn.server.worker import Worker
@@ -59,6 +65,29 @@ class Gate:
             return transcribe_each(*arguments, **options)
 
         monkeypatch.setattr(tones, "transcribe_each", wait)
+
+
+class LongGate:
+    """Lets a long recording be heard only when it is opened, and counts the blocks that were."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened, self.reached, self.num_blocks = threading.Event(), threading.Event(), 0
+        feed = EmissionStream.feed
+
+        def wait(stream: EmissionStream, samples: Any) -> Any:
+            self.reached.set()
+            assert self.opened.wait(timeout=60)
+            self.num_blocks += 1
+            return feed(stream, samples)
+
+        monkeypatch.setattr(EmissionStream, "feed", wait)
+
+
+@pytest.fixture
+def long_gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[LongGate]:
+    gate = LongGate(monkeypatch)
+    yield gate
+    gate.opened.set()
 
 
 @pytest.fixture
@@ -288,6 +317,23 @@ def test_a_client_that_goes_away_within_its_upload_frees_its_place(tones: Transc
         assert running.transcribe(wav("a")).status == 200
 
 
+def test_a_client_that_goes_away_before_its_answer_is_worked_for_no_longer(
+    tones: Transcriber, long_gate: LongGate
+) -> None:
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros(round(1.5 * LONG_S * SAMPLE_RATE)), SAMPLE_RATE, format="FLAC")
+    body = multipart(silence.getvalue())
+    with serving(tones) as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as client:
+            client.sendall(head(len(body)) + body)
+            assert long_gate.reached.wait(timeout=60)
+        while running.request("GET", "/health").json["requests"] == 1:
+            pass
+        long_gate.opened.set()
+        assert running.transcribe(wav("ab")).json == {"text": "ab"}
+    assert long_gate.num_blocks == 1
+
+
 def test_more_requests_than_there_are_places_for_are_told_to_come_again(
     tones: Transcriber, gate: Gate
 ) -> None:
@@ -320,6 +366,18 @@ def test_a_recording_that_takes_too_long_is_given_up(tones: Transcriber, gate: G
         gate.opened.set()
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "60"
+
+
+def test_the_time_for_an_answer_begins_with_the_wait_for_a_place_to_decode(
+    tones: Transcriber, long_gate: LongGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with serving(tones, Limits(answer_s=0.05)) as running:
+        with connect(f"ws://127.0.0.1:{running.port}/v1/audio/stream") as stream:
+            stream.send(bytes(2))  # holds the only place
+            assert long_gate.reached.wait(timeout=60)
+            assert running.transcribe(wav("a")).status == 503
+        long_gate.opened.set()
 
 
 @pytest.mark.parametrize("limit", ["upload_bytes", "audio_s", "requests", "upload_s", "answer_s"])
@@ -397,7 +455,7 @@ def is_listening(port: int) -> bool:
 def test_a_bug_in_one_batch_does_not_end_the_worker(
     tones: Transcriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
         raise ZeroDivisionError
 
     worker = Worker(tones)
@@ -419,6 +477,20 @@ def test_what_was_cancelled_before_its_turn_is_not_computed(tones: Transcriber, 
     assert second.cancel()
     gate.opened.set()
     assert [first.result(timeout=60).text, third.result(timeout=60).text] == ["a", "c"]
+    worker.close()
+
+
+def test_a_long_recording_that_is_given_up_is_heard_no_further(
+    tones: Transcriber, long_gate: LongGate
+) -> None:
+    worker = Worker(tones)
+    long = worker.submit(np.zeros(round(1.5 * LONG_S * SAMPLE_RATE), np.float32))
+    assert long_gate.reached.wait(timeout=60)
+    assert long.cancel()
+    short = worker.submit(speak("ab"))
+    long_gate.opened.set()
+    assert short.result(timeout=60).text == "ab"
+    assert long_gate.num_blocks == 1
     worker.close()
 
 

@@ -231,7 +231,7 @@ class Transcriber:
             sample_rate: Rate of arrays, Hz.
             channel: As for ``transcribe``.
             on_heard: Told now and then how far a clip longer than ``LONG_S`` has been heard; it is the one
-                that is yielded next.
+                that is yielded next. A ``SpeechRNNError`` that it raises ends that clip, as its answer.
         """
         for found in self.hear_each(sources, sample_rate, channel):
             yield found if isinstance(found, SpeechRNNError) else self._read(found, on_heard)

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, fail_after, to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -30,7 +31,7 @@ from speechrnn.server.limits import Limits
 from speechrnn.server.refusals import RefusedError
 from speechrnn.server.streaming import Streams
 from speechrnn.server.transcriptions import TranscriptionRequest, read_request, write_response
-from speechrnn.server.uploads import receive_form
+from speechrnn.server.uploads import CLIENT_CLOSED, receive_form
 from speechrnn.server.worker import Worker
 from speechrnn.voice_activity import find_speech
 
@@ -93,14 +94,33 @@ class Service:
         """Transcribe an upload."""
         with self.admitted():
             form = await receive_form(request, self.limits)
-            try:
-                asked = read_request(form, model=self.model["name"], language=self.model.get("language"))
-                recording = await to_thread.run_sync(self.load, asked, limiter=self.loaders)
-            finally:
+            with self.in_time():
+                asked, recording = await self.read(form)
+                with self.held(recording):
+                    heard = await self.transcribe(recording, request)
+                    return await to_thread.run_sync(
+                        self.answer, asked, recording, heard, limiter=self.loaders
+                    )
+
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Give up what takes too long, with a ``RefusedError``; audio that is being decoded is decoded first."""
+        try:
+            with fail_after(self.limits.answer_s):
+                yield
+        except TimeoutError:
+            raise RefusedError(
+                503, "not done in time; try again later", headers={"Retry-After": "60"}
+            ) from None
+
+    async def read(self, form: FormData) -> tuple[TranscriptionRequest, Recording]:
+        """Read what is asked for, and close the form; errors as ``read_request`` and ``load``."""
+        try:
+            asked = read_request(form, model=self.model["name"], language=self.model.get("language"))
+            return asked, await to_thread.run_sync(self.load, asked, limiter=self.loaders)
+        finally:
+            with CancelScope(shield=True):
                 await form.close()
-            with self.held(recording):
-                heard = await self.transcribe(recording)
-                return await to_thread.run_sync(self.answer, asked, recording, heard, limiter=self.loaders)
 
     def load(self, asked: TranscriptionRequest) -> Recording:
         """Decode the upload.
@@ -134,22 +154,25 @@ class Service:
         retry = {"Retry-After": str(math.ceil(self.mean_s)), "Connection": "close"}
         return RefusedError(429, f"{reason}; try again later", headers=retry)
 
-    async def transcribe(self, recording: Recording) -> Transcription:
-        """Wait for the model.
+    async def transcribe(self, recording: Recording, request: Request) -> Transcription:
+        """Wait for the model, for as long as the client does.
 
         Raises:
-            RefusedError: If that takes too long, or the model fails.
+            RefusedError: If the model fails, or the client has gone.
         """
-        future = self.worker.submit(recording.waveform)
+        future = asyncio.wrap_future(self.worker.submit(recording.waveform))
+        goodbye = asyncio.create_task(until_gone(request))
+        goodbye.add_done_callback(lambda _: future.cancel())
         try:
-            async with asyncio.timeout(self.limits.answer_s):
-                return await asyncio.wrap_future(future)
-        except TimeoutError:
-            raise RefusedError(
-                503, "not done in time; try again later", headers={"Retry-After": "60"}
-            ) from None
+            return await future
         except SpeechRNNError as error:
             raise RefusedError(500, str(error)) from error
+        except asyncio.CancelledError:
+            if goodbye.done():
+                raise RefusedError(CLIENT_CLOSED, "the client has gone") from None
+            raise
+        finally:
+            goodbye.cancel()
 
     def answer(self, asked: TranscriptionRequest, recording: Recording, heard: Transcription) -> Response:
         """Write what was heard."""
@@ -163,6 +186,12 @@ class Service:
             decoder=self.decoder,
         )
         return write_response(document, asked)
+
+
+async def until_gone(request: Request) -> None:
+    """Wait until the client of a request that has come whole goes away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def make_app(

@@ -29,7 +29,7 @@ class Limits:
     silence_s: float = 10.0
     """In which a client must send something while it has something to send, seconds."""
     answer_s: float = 600.0
-    """In which a recording must be transcribed, waiting included, seconds; else 503."""
+    """In which a recording that has come whole must be transcribed, waiting included, seconds; else 503."""
 
     def __post_init__(self) -> None:
         """Check every range.

@@ -1,5 +1,6 @@
 """The one thread that runs the model: it takes all that waits at once, so that clients share batches."""
 
+import collections
 import queue
 import threading
 from concurrent.futures import Future
@@ -9,6 +10,10 @@ from speechrnn.errors import SpeechRNNError
 from speechrnn.runtime import Transcriber, Transcription
 
 MOST_AT_ONCE_S = 240.0  # of audio that is taken in one go; the clips behind it wait for no more than this
+
+
+class GivenUpError(SpeechRNNError):
+    """A job whose future was cancelled while it ran."""
 
 
 class Worker:
@@ -27,8 +32,8 @@ class Worker:
             waveform: (samples,) at the model's rate.
 
         Returns:
-            What will hold the transcription, or the ``SpeechRNNError`` that it met. Cancelled before its
-            turn it costs nothing.
+            What will hold the transcription, or the ``SpeechRNNError`` that it met. It can be cancelled at
+            any time: before its turn it costs nothing then, and a long recording is heard no further.
         """
         future: Future[Transcription] = Future()
         self._waiting.put((waveform, future))
@@ -44,13 +49,12 @@ class Worker:
         is_open = True
         while is_open:
             jobs, is_open = self._take()
-            running = [job for job in jobs if job[1].set_running_or_notify_cancel()]
+            wanted = [job for job in jobs if not job[1].cancelled()]
             try:
-                self._run(running)
+                self._run(wanted)
             except Exception as error:  # the next job must not wait for ever because of a bug in this one
-                for _, future in running:
-                    if not future.done():
-                        future.set_exception(error)
+                for _, future in wanted:
+                    settle(future, error)
 
     def _take(self) -> tuple[list[tuple[Waveform, "Future[Transcription]"]], bool]:
         """Wait for a job and take those behind it along; False if there are no more to come."""
@@ -67,10 +71,27 @@ class Worker:
 
     def _run(self, jobs: list[tuple[Waveform, "Future[Transcription]"]]) -> None:
         """Transcribe together."""
-        waveforms = [waveform for waveform, _ in jobs]
-        answers = self.transcriber.transcribe_each(waveforms, self.transcriber.info.sample_rate)
+        waiting = collections.deque(future for _, future in jobs)
+
+        def check_wanted(heard_s: float, duration_s: float | None) -> None:
+            if waiting[0].cancelled():
+                raise GivenUpError("nobody waits for the answer any more")
+
+        waveforms, rate = [waveform for waveform, _ in jobs], self.transcriber.info.sample_rate
+        answers = self.transcriber.transcribe_each(waveforms, rate, on_heard=check_wanted)
         for (_, future), answer in zip(jobs, answers, strict=True):
-            if isinstance(answer, SpeechRNNError):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            settle(future, answer)
+            waiting.popleft()
+
+
+def settle(future: "Future[Transcription]", answer: Transcription | Exception) -> None:
+    """Hand over what came of a job, unless it was given up or has its answer.
+
+    Until then the future stays pending, so that it can be cancelled.
+    """
+    if future.done() or not future.set_running_or_notify_cancel():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
