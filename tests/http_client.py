@@ -3,9 +3,10 @@
 import http.client
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import soundfile
@@ -75,6 +76,13 @@ def serving(transcriber: Transcriber, limits: Limits = Limits(), **options: Any)
         thread.join(timeout=60)
         listener.close()
         assert not thread.is_alive()
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether somebody still listens."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=60):
+        return True
+    return False
 
 
 def multipart(audio: bytes | None, fields: Mapping[str, str] = {}, *, filename: str = "x.wav") -> bytes:

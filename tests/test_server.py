@@ -1,7 +1,6 @@
 """The server, over real sockets: what it answers, what it refuses, and that it loses nothing."""
 
 import concurrent.futures
-import contextlib
 import http.client
 import io
 import itertools
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import srt
-from http_client import BOUNDARY, MULTIPART, Running, multipart, serving, wav
+from http_client import BOUNDARY, MULTIPART, Running, is_listening, multipart, serving, wav
 from tiny_model import SAMPLE_RATE, speak, write_model
 from websockets.sync.client import connect
 
@@ -444,12 +443,6 @@ def test_a_graceful_end_finishes_what_runs_and_takes_nothing_new(tones: Transcri
         assert last.result(timeout=60).json == {"text": "ab"}
         running.thread.join(timeout=60)
         assert not running.thread.is_alive()
-
-
-def is_listening(port: int) -> bool:
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=60):
-        return True
-    return False
 
 
 def test_a_bug_in_one_batch_does_not_end_the_worker(

@@ -1,6 +1,7 @@
 """The streaming socket: what is said comes back as it is understood, whoever else is connected."""
 
 import concurrent.futures
+import contextlib
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from http_client import Running, serving
+from http_client import Running, is_listening, serving
 from tiny_model import SAMPLE_RATE, speak, write_model
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -229,11 +230,51 @@ def test_a_keyword_model_has_no_text_to_stream(tmp_path: Path) -> None:
         assert "keyword model" in json.loads(socket.recv(timeout=60))["message"]
 
 
-def test_open_streams_do_not_hold_up_a_graceful_end(tones: Transcriber) -> None:
+@pytest.mark.parametrize("has_spoken", [True, False])
+def test_open_streams_are_told_what_was_heard_and_do_not_hold_up_a_graceful_end(
+    tones: Transcriber, has_spoken: bool
+) -> None:
     with serving(tones) as running, dial(running) as socket:
         assert json.loads(socket.recv(timeout=60))["type"] == "ready"
+        if has_spoken:
+            socket.send(pcm(np.concatenate([speak("abc"), PAUSE / 2])))
+            assert json.loads(socket.recv(timeout=60))["type"] == "partial"
         running.server.stop()
+        answers = [json.loads(answer) for answer in until_closed(socket)]
+        assert finals(answers) == (["abc"] if has_spoken else [])
+        stopped = "the server stops; what had come by then was heard"
+        assert answers[-1] == {"type": "error", "message": stopped}
+        assert socket.close_code == 1012
         running.thread.join(timeout=60)
         assert not running.thread.is_alive()
-        with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=60)
+
+
+def test_a_stream_that_is_being_finished_is_finished_before_a_graceful_end(
+    tones: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reached, is_stopped = threading.Event(), threading.Event()
+    final = TranscriptionStream.final
+
+    def wait(stream: TranscriptionStream) -> Any:
+        is_reached.set()
+        assert is_stopped.wait(timeout=60)
+        return final(stream)
+
+    monkeypatch.setattr(TranscriptionStream, "final", wait)
+    with serving(tones) as running, dial(running) as stream:
+        stream.send(pcm(speak("abc")))
+        stream.send(END)
+        assert is_reached.wait(timeout=60)
+        running.server.stop()
+        while is_listening(running.port):
+            pass
+        is_stopped.set()
+        answers = [json.loads(answer) for answer in until_closed(stream)]
+        assert finals(answers) == ["abc"]
+        assert answers[-1] == {"type": "done"}
+
+
+def until_closed(stream: ClientConnection) -> Iterator[str | bytes]:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            yield stream.recv(timeout=60)

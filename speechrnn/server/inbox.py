@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+SERVER_STOPS = "speechrnn.server_stops"  # a key that no client can put into a message
 MOST_AHEAD = 2**23  # bytes that wait; a client that sends more has to
 
 
@@ -17,6 +18,7 @@ class Inbox:
         """Begin with a socket that was accepted."""
         self.socket = socket
         self.gone: WebSocketDisconnect | None = None
+        self.server_stops = False
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._num_bytes = 0
         self._has_room = asyncio.Event()
@@ -37,6 +39,7 @@ class Inbox:
         message = await self._messages.get()
         self._count(-size(message))
         self.check()
+        self.server_stops = SERVER_STOPS in message
         return message
 
     def check(self) -> None:
@@ -51,6 +54,11 @@ class Inbox:
             self._has_room.set()
         else:
             self._has_room.clear()
+
+
+def server_stops() -> Message:
+    """Make the message that the server stops; what came before it is still heard."""
+    return {"type": "websocket.receive", SERVER_STOPS: True}
 
 
 def size(message: Message) -> int:

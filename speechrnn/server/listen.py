@@ -10,8 +10,10 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from speechrnn.errors import ConfigError
+from speechrnn.server.inbox import server_stops
 from speechrnn.server.limits import Limits
 
 BACKLOG = 256
@@ -67,6 +69,17 @@ class PatientOnlyOnce(H11Protocol):
             self.transport.close()
 
 
+class PoliteSocket(WebSocketsSansIOProtocol):
+    """Let a stream tell what it has heard when the server ends; uvicorn itself hangs up at once."""
+
+    def shutdown(self) -> None:
+        """Ask whoever serves the socket to end it, if somebody does."""
+        if self.handshake_complete and not self.close_sent and not self.transport.is_closing():
+            self.queue.put_nowait(server_stops())  # type: ignore[arg-type]
+        else:
+            super().shutdown()
+
+
 def serve(app: Starlette, listener: socket.socket, *, limits: Limits) -> None:
     """Serve until SIGINT or SIGTERM; then take nothing new, finish what runs, and return.
 
@@ -100,7 +113,7 @@ def make_server(app: Starlette, limits: Limits) -> Server:
         uvicorn.Config(
             app,
             http=type("Protocol", (PatientOnlyOnce,), {"silence_s": limits.silence_s}),
-            ws="websockets-sansio",
+            ws=PoliteSocket,
             ws_max_size=2**20,
             lifespan="on",
             log_config=None,

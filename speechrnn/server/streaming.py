@@ -3,7 +3,7 @@
 The client says in the address what it sends (``?sample_rate=48000&encoding=s16le&channels=2&channel=0``), then
 sends binary messages of any number of bytes, and ``{"type": "end"}`` when there is no more. It is told
 ``ready``; ``partial`` whenever more of an utterance is known, ``final`` when it has ended; ``done`` at the end, or
-``error`` with a reason.
+``error`` with a reason. When the server stops, the utterance ends there: ``final``, then such an ``error``.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from speechrnn.runtime.writers import segment_to_dict
 from speechrnn.server.inbox import Inbox, reading_ahead
 from speechrnn.server.limits import Limits
 
-NORMAL, NOT_UNDERSTOOD, TRY_LATER = 1000, 1003, 1013  # RFC 6455, section 7.4, and its registry
+NORMAL, NOT_UNDERSTOOD, RESTART, TRY_LATER = 1000, 1003, 1012, 1013  # RFC 6455, section 7.4, and its registry
 NAME = "stream"
 
 
@@ -69,7 +69,8 @@ class Streams:
         """Hear a client out.
 
         Raises:
-            StreamError: If there are too many streams, or the client sends what is not understood, or nothing.
+            StreamError: If there are too many streams, or the client sends what is not understood, or nothing;
+                or the server stops.
             SpeechRNNError: If the audio cannot be used.
             WebSocketDisconnect: If the client goes away.
         """
@@ -89,6 +90,8 @@ class Streams:
                     inbox.check()
                     await teller.tell(await self.run(hear, stream, converter, piece))
             await teller.tell(await self.run(finish, stream, converter))
+        if inbox.server_stops:
+            raise StreamError("the server stops; what had come by then was heard", RESTART)
         await socket.send_json({"type": "done"})
 
     async def run(self, step: Callable[..., StreamUpdate], *arguments: Any) -> StreamUpdate:
@@ -96,7 +99,7 @@ class Streams:
         return await to_thread.run_sync(step, *arguments, limiter=self.runners)
 
     async def receive(self, inbox: Inbox) -> bytes | None:
-        """Wait for PCM; None at the end. Errors as ``transcribe``."""
+        """Wait for PCM; None at the end, the client's or the server's. Errors as ``transcribe``."""
         try:
             async with asyncio.timeout(self.limits.stream_silence_s):
                 message = await inbox.take()
@@ -104,7 +107,7 @@ class Streams:
             raise StreamError(f"nothing came for {self.limits.stream_silence_s:g} s") from None
         if message.get("bytes") is not None:
             return cast(bytes, message["bytes"])
-        if parse(message.get("text")) == {"type": "end"}:
+        if inbox.server_stops or parse(message.get("text")) == {"type": "end"}:
             return None
         raise StreamError('send raw PCM as binary messages, then {"type": "end"} as text')
 
