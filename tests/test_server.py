@@ -286,12 +286,25 @@ def head(length: int) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-@pytest.mark.parametrize("limits", [Limits(silence_s=0.05), Limits(upload_s=0.05)])
-def test_a_client_that_stops_within_its_upload_is_told_so(tones: Transcriber, limits: Limits) -> None:
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(silence_s=0.05), b"nothing more of the request came for 0.05 s"),
+        (
+            Limits(upload_s=0.05),
+            b"did not come whole within 0.05 s; send it compressed, or start the server with a longer",
+        ),
+    ],
+)
+def test_a_client_that_stops_within_its_upload_is_told_so(
+    tones: Transcriber, limits: Limits, reason: bytes
+) -> None:
     with serving(tones, limits) as running:
         with socket.create_connection(("127.0.0.1", running.port), timeout=60) as client:
             client.sendall(head(1000) + multipart(wav("a"))[:500])
-            assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+            answer = b"".join(iter(lambda: client.recv(1000), b""))
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert reason in answer
         assert running.request("GET", "/health").json["requests"] == 0
 
 
@@ -509,6 +522,24 @@ def test_the_command_serves_until_it_is_asked_to_stop(model: Path, how: signal.S
         process.send_signal(how)
         assert process.wait(timeout=60) == 0
         assert process.stderr.read() == "speechrnn: stopped\n"
+
+
+def test_every_limit_can_be_set(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Limits] = []
+    monkeypatch.setattr("speechrnn.cli.serve.serve", lambda app, listener, *, limits: found.append(limits))
+    options = [
+        "--max-upload-mb",
+        "2",
+        "--max-audio-seconds",
+        "3",
+        "--max-requests",
+        "4",
+        "--max-streams",
+        "5",
+    ]
+    times = ["--upload-timeout", "6", "--timeout", "7"]
+    assert main(["serve", "--port", "0", "-m", str(model), *options, *times]) == 0
+    assert found == [Limits(upload_bytes=2_000_000, audio_s=3, requests=4, streams=5, upload_s=6, answer_s=7)]
 
 
 def test_a_port_in_use_is_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,11 +67,37 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         help=f"transcriptions that wait or run at once; default: {Limits.requests}",
     )
     group.add_argument(
+        "--max-streams",
+        type=positive_count,
+        default=Limits.streams,
+        metavar="N",
+        help=f"live streams that are open at once; default: {Limits.streams}",
+    )
+    group.add_argument(
+        "--upload-timeout",
+        type=number(least=0.1),
+        default=Limits.upload_s,
+        metavar="S",
+        help=f"in which a request must have come whole; default: {Limits.upload_s:g}",
+    )
+    group.add_argument(
         "--timeout",
         type=number(least=0.1),
         default=Limits.answer_s,
         metavar="S",
         help=f"in which a recording must be transcribed; default: {Limits.answer_s:g}",
+    )
+
+
+def read_limits(args: argparse.Namespace) -> Limits:
+    """Collect what ``add_limits`` added."""
+    return Limits(
+        upload_bytes=round(args.max_upload_mb * MB),
+        audio_s=args.max_audio_seconds,
+        requests=args.max_requests,
+        streams=args.max_streams,
+        upload_s=args.upload_timeout,
+        answer_s=args.timeout,
     )
 
 
@@ -84,12 +110,7 @@ def port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until asked to stop, then finish what runs."""
-    limits = Limits(
-        upload_bytes=round(args.max_upload_mb * MB),
-        audio_s=args.max_audio_seconds,
-        requests=args.max_requests,
-        answer_s=args.timeout,
-    )
+    limits = read_limits(args)
     listener = open_socket(args.host, args.port)
     with listener:
         transcriber = open_transcriber(args, read_decoding_options(args))

@@ -92,12 +92,19 @@ class Gauge:
         Raises:
             RefusedError: If it is too much, or takes too long.
         """
-        wait_s = min(self.limits.silence_s, self.deadline - time.monotonic())
+        left_s, silence_s = self.deadline - time.monotonic(), self.limits.silence_s
         try:
-            async with asyncio.timeout(max(0.0, wait_s)):
+            async with asyncio.timeout(max(0.0, min(silence_s, left_s))):
                 message = await self.receive()
         except TimeoutError:
-            raise RefusedError(408, "the request came too slowly", headers={"Connection": "close"}) from None
+            raise RefusedError(
+                408,
+                f"the request did not come whole within {self.limits.upload_s:g} s; send it compressed, or start "
+                "the server with a longer --upload-timeout"
+                if left_s <= silence_s
+                else f"nothing more of the request came for {silence_s:g} s",
+                headers={"Connection": "close"},
+            ) from None
         self.num_bytes += len(message.get("body", b""))
         check_size(self.num_bytes, self.limits)
         return message
