@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import io
 import itertools
+import logging
 import signal
 import socket
 import subprocess
@@ -146,6 +147,20 @@ def test_verbose_json_has_segments_or_words_or_both(running: Running) -> None:
     assert [word["word"] for word in words["words"]] == ["ab", "c"]
     assert words["words"][1]["start"] == pytest.approx(0.7, abs=0.02)
     assert "segments" not in words
+
+
+def test_a_language_of_which_the_model_says_nothing_is_warned_of_once_and_not_claimed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "speechrnn")
+    nameless = Transcriber(write_model(tmp_path / "nameless.onnx"))
+    with serving(nameless) as running:
+        fields = {"response_format": "verbose_json", "language": "de"}
+        answers = [running.transcribe(wav("a"), **fields).json for _ in range(2)]
+    assert [(answer["text"], answer["language"]) for answer in answers] == [("a", None)] * 2
+    assert caplog.messages == [
+        "a client wants 'de' to be heard; the model 'nameless' does not say what language it hears"
+    ]
 
 
 def test_thirty_two_clients_at_once_each_get_their_own_answer(running: Running) -> None:

@@ -1,7 +1,9 @@
 """``POST /v1/audio/transcriptions`` as clients of OpenAI's API know it: fields in, one of five formats out."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 from starlette.datastructures import FormData, UploadFile
@@ -9,6 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from speechrnn.runtime.writers import Document, segment_to_dict, to_dict, write_srt, write_vtt
 from speechrnn.server.refusals import RefusedError
+
+logger = logging.getLogger("speechrnn")
 
 ResponseFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
 FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
@@ -49,11 +53,7 @@ def read_request(form: FormData, *, model: str, language: str | None) -> Transcr
     wanted = text_field(form, "model") or model
     if wanted not in (model, ANY_MODEL):
         raise RefusedError(404, f"model: there is no {wanted!r} here, only {model!r}", parameter="model")
-    spoken = text_field(form, "language")
-    if spoken and language and spoken != language:
-        raise RefusedError(
-            400, f"language: the model hears {language!r}, not {spoken!r}", parameter="language"
-        )
+    check_language(text_field(form, "language"), language, model)
     if (text_field(form, "stream") or "false").lower() != "false":
         raise RefusedError(400, "stream: use the WebSocket /v1/audio/stream", parameter="stream")
     response_format = text_field(form, "response_format") or "json"
@@ -68,6 +68,24 @@ def read_request(form: FormData, *, model: str, language: str | None) -> Transcr
         filename=file.filename or "file",
         response_format=response_format,
         granularities=read_granularities(form, response_format),
+    )
+
+
+def check_language(wanted: str | None, language: str | None, model: str) -> None:
+    """Refuse another language than the model's with a ``RefusedError``; warn if it is not known to have that one."""
+    if wanted and language and wanted != language:
+        raise RefusedError(
+            400, f"language: the model hears {language!r}, not {wanted!r}", parameter="language"
+        )
+    if wanted and not language:
+        warn_of_language(wanted[:20], model)
+
+
+@lru_cache(maxsize=100)  # clients make the names up
+def warn_of_language(wanted: str, model: str) -> None:
+    """Say once that a language was asked for of which nothing is known."""
+    logger.warning(
+        "a client wants %r to be heard; the model %r does not say what language it hears", wanted, model
     )
 
 
@@ -115,7 +133,7 @@ def verbose(document: Document, granularities: frozenset[str]) -> dict[str, Any]
     ]
     return {
         "task": "transcribe",
-        "language": document.model.get("language", ""),
+        "language": document.model.get("language"),  # null rather than absent: clients read it unasked
         "duration": described["audio"]["duration"],
         **{key: described[key] for key in ("text", "confidence", "audio", "model", "decoder")},
         **({"segments": segments} if "segment" in granularities else {}),
