@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from speechrnn.runtime import Transcriber, TranscriptionStream
+from speechrnn.server import inbox
 from speechrnn.server.limits import Limits
 
 PAUSE = np.zeros(SAMPLE_RATE, dtype=np.float32)
@@ -155,6 +156,30 @@ def test_a_stream_lives_longer_than_a_connection_that_does_not_ask(tones: Transc
         with socket.create_connection(("127.0.0.1", running.port), timeout=60) as silent:
             assert silent.recv(1) == b""  # hung up on, and it came after the stream
         assert finals(converse(stream, pcm(speak("ab")))) == ["ab"]
+
+
+def test_a_client_whose_answer_to_a_ping_waits_behind_its_audio_is_heard_on(
+    tones: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    can_go_on = threading.Event()
+    feed = TranscriptionStream.feed
+
+    def wait(stream: TranscriptionStream, samples: np.ndarray) -> Any:
+        assert can_go_on.wait(timeout=60)
+        return feed(stream, samples)
+
+    monkeypatch.setattr(TranscriptionStream, "feed", wait)
+    monkeypatch.setattr(inbox, "MOST_AHEAD", 1)
+    with serving(tones, Limits(silence_s=0.2)) as running:
+        config = running.server.config
+        config.ws_ping_interval, config.ws_ping_timeout = 0.01, config.ws_ping_timeout and 0.01
+        with dial(running) as stream:
+            for letter in "abc":
+                stream.send(pcm(speak(letter)))
+            with socket.create_connection(("127.0.0.1", running.port), timeout=60) as silent:
+                assert silent.recv(1) == b""  # many pings later
+            can_go_on.set()
+            assert finals(converse(stream, b"")) == ["abc"]
 
 
 def until_there_is_a_place(running: Running) -> None:

@@ -115,6 +115,7 @@ def make_server(app: Starlette, limits: Limits) -> Server:
             http=type("Protocol", (PatientOnlyOnce,), {"silence_s": limits.silence_s}),
             ws=PoliteSocket,
             ws_max_size=2**20,
+            ws_ping_timeout=None,  # an answer may wait behind audio; Limits.stream_silence_s is for who has gone
             lifespan="on",
             log_config=None,
             access_log=False,
