@@ -1,5 +1,6 @@
 """The streaming socket: what is said comes back as it is understood, whoever else is connected."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import json
@@ -18,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from speechrnn.runtime import Transcriber, TranscriptionStream
 from speechrnn.server import inbox
+from speechrnn.server.inbox import Inbox
 from speechrnn.server.limits import Limits
 
 PAUSE = np.zeros(SAMPLE_RATE, dtype=np.float32)
@@ -228,6 +230,23 @@ def test_what_a_client_has_sent_is_not_heard_once_it_has_gone(
                 socket.send(bytes(10 * 2 * SAMPLE_RATE))
         is_gone.set()
     assert heard in ([], [SAMPLE_RATE])
+
+
+def test_no_more_than_a_few_mb_are_read_ahead_even_of_empty_messages() -> None:
+    class Flood:
+        num_messages = 0
+
+        async def receive(self) -> dict[str, Any]:
+            self.num_messages += 1
+            assert self.num_messages < 100_000
+            return {"type": "websocket.receive", "bytes": b""}
+
+    async def read() -> None:
+        async with asyncio.timeout(0.05):
+            await Inbox(Flood()).read()  # type: ignore[arg-type]
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(read())
 
 
 @pytest.mark.parametrize(

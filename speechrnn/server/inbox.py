@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 SERVER_STOPS = "speechrnn.server_stops"  # a key that no client can put into a message
 MOST_AHEAD = 2**23  # bytes that wait; a client that sends more has to
+MESSAGE = 500  # bytes that a message takes beside what is in it
 
 
 class Inbox:
@@ -62,8 +63,8 @@ def server_stops() -> Message:
 
 
 def size(message: Message) -> int:
-    """Count the bytes, or letters, of a message."""
-    return len(message.get("bytes") or message.get("text") or "")
+    """Count the bytes that a message takes, about; an empty one takes some, too."""
+    return MESSAGE + len(message.get("bytes") or message.get("text") or "")
 
 
 @asynccontextmanager
