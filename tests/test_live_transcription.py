@@ -12,7 +12,7 @@ import speechrnn
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import AudioError, ConfigError
 from speechrnn.nn.export import export_model
-from speechrnn.runtime import EndpointOptions, Transcriber, Transcription, WindowOptions
+from speechrnn.runtime import EndpointOptions, Transcriber, Transcription, WindowOptions, live_transcription
 
 PAUSE = np.zeros(SAMPLE_RATE, np.float32)
 
@@ -63,6 +63,48 @@ def test_a_unidirectional_network_streams_the_answer_for_the_clip(tmp_path: Path
     assert final.hypothesis.tokens == whole.hypothesis.tokens
     assert final.hypothesis.frames == whole.hypothesis.frames
     assert final.confidence == pytest.approx(whole.confidence, abs=1e-5)
+
+
+ENCODERS: list[dict[str, Any]] = [{"bidirectional": True}, {"bidirectional": False}]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=["both directions", "one"])
+@pytest.mark.parametrize("normalization", ["utterance", "global"])
+def test_the_final_text_is_that_of_a_recording(
+    tmp_path: Path, encoder: dict[str, Any], normalization: str
+) -> None:
+    model = make_model(encoder=encoder, features={"normalization": normalization})
+    transcriber = Transcriber(export_model(model, tmp_path / "m.onnx"), threads=1)
+    samples = noise(6 * 8000, seed=5).numpy()
+    whole = transcriber.transcribe(samples, 8000)
+    _, [final] = listen(transcriber.stream(), samples, seed=1)
+    assert final.hypothesis.tokens == whole.hypothesis.tokens
+    assert [(w.text, w.start_s) for w in final.words] == [(w.text, w.start_s) for w in whole.words]
+    assert final.confidence == pytest.approx(whole.confidence, abs=1e-5)
+
+
+def test_each_utterance_s_text_is_that_of_a_recording_of_it(tmp_path: Path) -> None:
+    model = make_model(encoder={"bidirectional": True}, features={"normalization": "utterance"})
+    transcriber = Transcriber(export_model(model, tmp_path / "m.onnx"), threads=1)
+    samples = noise(7 * 8000, seed=6).numpy()
+    stream = transcriber.stream(endpoint=EndpointOptions(silence_s=60.0, longest_s=2.0))
+    _, finals = listen(stream, samples, seed=2)
+    assert len(finals) == 4
+    for number, final in enumerate(finals):
+        clip = samples[number * 2 * 8000 : (number + 1) * 2 * 8000]
+        assert final.text == transcriber.transcribe(clip, 8000).text
+        assert all(number * 2 <= word.start_s <= number * 2 + 2 for word in final.words)
+
+
+def test_an_utterance_that_is_too_long_to_be_heard_again_is_told_as_it_was_heard(
+    tones: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_transcription, "LONG_S", 2.0)
+    samples = np.concatenate([speak("abcabcabcabcabcabc"), PAUSE, speak("ab")])
+    stream = tones.stream(endpoint=EndpointOptions(silence_s=0.5))
+    _, finals = listen(stream, samples)
+    assert [final.text for final in finals] == ["abcabcabcabcabcabc", "ab"]
+    assert sum(map(len, stream.kept)) < (2 + 1 + 1.5) * SAMPLE_RATE
 
 
 def test_partial_texts_only_grow_into_the_final_one(tones: Transcriber) -> None:

@@ -22,6 +22,7 @@ from speechrnn.runtime.frame_geometry import FrameGeometry
 from speechrnn.runtime.model_file import ModelFile
 
 LogProbs = NDArray[np.float32]
+LONG_S = 60.0  # clips up to here are heard whole, longer ones in windows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.audio import check_array, check_given_rate
+from speechrnn.audio import Waveform, check_array, check_given_rate
 from speechrnn.decoding.decoder import DecodingStream
 from speechrnn.decoding.hypothesis import Hypothesis
 from speechrnn.errors import ConfigError
 from speechrnn.live_audio import BlockConverter, Channel
-from speechrnn.runtime.emission_stream import LIVE, EmissionStream, LogProbs, WindowOptions
+from speechrnn.runtime.emission_stream import LIVE, LONG_S, EmissionStream, LogProbs, WindowOptions
 from speechrnn.runtime.interpretation import Interpreter, Transcription
 from speechrnn.runtime.model_file import ModelFile
 
 NAME = "stream"
+SPARE_S = 1.0  # of audio that is kept beyond what is needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,18 @@ class StreamUpdate:
     """What has become known."""
 
     partial: str
-    """Text of the utterance that is being spoken, as far as it is known; with greedy decoding it only grows."""
+    """Text of the utterance that is being spoken, as far as it is known; with greedy decoding it only grows, until
+    the utterance has ended."""
     finals: tuple[Transcription, ...] = ()
     """Utterances that have ended, in order; the times of their words count from the start of the stream."""
 
 
 class TranscriptionStream:
     """One live stream; its answers do not depend on how the samples were cut.
+
+    An utterance's final text is that of a recording of it: where the network could not know all of it while it was
+    spoken, because it is bidirectional or normalises utterances, it hears it again in the end. Not what is longer than
+    ``LONG_S``, where the text is that of the windows.
 
     Example:
         >>> stream = speechrnn.load().stream()  # doctest: +SKIP
@@ -73,9 +79,11 @@ class TranscriptionStream:
         wanted = model.info.sample_rate
         self.sample_rate = sample_rate or wanted
         self.converter = BlockConverter(NAME, self.sample_rate, sample_rate=wanted, channel=channel)
-        self.emissions = EmissionStream(model, windows)
+        self.model, self.emissions = model, EmissionStream(model, windows)
         self.endpoint = endpoint
         self.num_frames = 0
+        self.kept: list[Waveform] = []  # samples, the current utterance's among them
+        self.kept_from, self.num_samples = 0, 0
         self._begin_utterance()
 
     @property
@@ -96,7 +104,9 @@ class TranscriptionStream:
         """
         self.emissions.check_open()
         array, _ = check_array(np.asarray(samples), self.sample_rate, NAME)
-        finals = tuple(self._hear(self.emissions.feed(self.converter.convert(array))))
+        waveform = self.converter.convert(array)
+        self._keep(waveform)
+        finals = tuple(self._hear(self.emissions.feed(waveform)))
         return StreamUpdate(partial=self.decoding.so_far().text, finals=finals)
 
     def final(self) -> Transcription:
@@ -109,18 +119,52 @@ class TranscriptionStream:
             ModelFileError: If the model cannot compute it.
         """
         self.emissions.check_open()
-        rest = self.emissions.feed(self.converter.flush())
-        rest = np.concatenate([rest, self.emissions.finish()])
+        waveform = self.converter.flush()
+        self._keep(waveform)
+        rest = np.concatenate([self.emissions.feed(waveform), self.emissions.finish()])
         endpoint, self.endpoint = self.endpoint, None  # what is left is one utterance
         list(self._hear(rest))
         self.endpoint = endpoint
-        return self._end_utterance()
+        return self._end_utterance(self.num_samples)
+
+    def _keep(self, waveform: Waveform) -> None:
+        """Keep what may have to be heard again, and of what is too long for it only the end."""
+        if self.emissions.carries_state and not self.emissions.estimates:
+            return  # the answers are exact
+        self.kept.append(waveform)
+        self.num_samples += len(waveform)
+        rate = self.model.info.sample_rate
+        if self.num_samples - self.kept_from > (LONG_S + self.latency_s + SPARE_S) * rate:
+            self._forget(self.num_samples - math.ceil((self.latency_s + SPARE_S) * rate))
+
+    def _forget(self, first: int) -> None:
+        """Drop the samples before ``first``."""
+        joined = np.concatenate(self.kept)
+        self.kept, self.kept_from = [joined[first - self.kept_from :]], first
+
+    def _hear_again(self, end: int) -> LogProbs | None:
+        """Compute the utterance that ends before a sample; None if that is not needed or not possible."""
+        start = self.first_frame * self.emissions.geometry.samples_per_output
+        info = self.model.info
+        if (
+            not self.kept
+            or start < self.kept_from
+            or not info.n_fft <= end - start <= LONG_S * info.sample_rate
+        ):
+            return None
+        waveform = np.concatenate(self.kept)[start - self.kept_from : end - self.kept_from]
+        answers, _ = self.model.run(waveform[None], [len(waveform)])
+        log_probs: LogProbs = answers[0]
+        return log_probs
 
     def _begin_utterance(self) -> None:
         """Begin to decode anew; what the network remembers goes on."""
         self.decoding: DecodingStream = self.interpreter.stream(NAME)
         self.first_frame = self.num_frames
         self.last_spoken: int | None = None
+        start = self.first_frame * self.emissions.geometry.samples_per_output
+        if self.kept and self.kept_from < start:
+            self._forget(min(start, self.num_samples))
 
     def _hear(self, log_probs: LogProbs) -> Iterator[Transcription]:
         """Decode frames, yielding each utterance that ends within them."""
@@ -140,7 +184,7 @@ class TranscriptionStream:
                 if self.last_spoken is None:
                     self._begin_utterance()
                 else:
-                    yield self._end_utterance()
+                    yield self._end_utterance(self.num_frames * self.emissions.geometry.samples_per_output)
         self.decoding.accept(log_probs[begin:])
 
     def _has_ended(self) -> bool:
@@ -153,9 +197,11 @@ class TranscriptionStream:
         )
         return is_silent or (self.num_frames - self.first_frame) * frame_s >= self.endpoint.longest_s
 
-    def _end_utterance(self) -> Transcription:
-        """Tell what was heard, and begin the next utterance."""
-        hypotheses = [shift(found, self.first_frame) for found in self.decoding.finish()]
+    def _end_utterance(self, end: int) -> Transcription:
+        """Tell what was heard before a sample, and begin the next utterance."""
+        again = self._hear_again(end)
+        found = self.decoding.finish() if again is None else self.interpreter.decode(again)
+        hypotheses = [shift(hypothesis, self.first_frame) for hypothesis in found]
         duration_s = (self.num_frames - self.first_frame) * self.interpreter.info.clock.frame_s
         self._begin_utterance()
         return self.interpreter.tell(hypotheses, NAME, duration_s)

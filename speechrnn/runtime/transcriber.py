@@ -18,6 +18,7 @@ from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.emission_stream import (
     LIVE,
+    LONG_S,
     EmissionStream,
     LogProbs,
     WindowOptions,
@@ -42,7 +43,6 @@ What is gone through more than once is done with the last time; the others count
 
 STATISTICS_SHARE = 0.1  # of the work on a long clip, about, to go through it for its mean and variance
 MAX_BATCH_S = 120.0  # padded seconds in one run of the model
-LONG_S = 60.0  # clips up to here are heard whole, longer ones in windows
 LONGEST_LABELLED_S = 300.0  # a keyword model hears clips whole
 LONG_WINDOWS = WindowOptions(chunk_s=40.0, context_s=10.0, lookahead_s=10.0)
 WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
