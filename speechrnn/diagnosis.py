@@ -21,6 +21,7 @@ import soundfile
 
 from speechrnn import __version__
 from speechrnn.audio import load_audio
+from speechrnn.base_install import BASE_PACKAGES
 from speechrnn.errors import SpeechRNNError
 from speechrnn.live_audio import INSTALL_PORTAUDIO
 from speechrnn.runtime import Transcriber
@@ -30,7 +31,6 @@ from speechrnn.runtime.session import default_threads
 from speechrnn.sound_file import INSTALL_FFMPEG
 
 OLDEST_PYTHON = (3, 11)
-BASE_PACKAGES = ("numpy", "soundfile", "soxr", "onnxruntime")
 CODECS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS")}
 CODECS |= {"opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 EXTRAS = {

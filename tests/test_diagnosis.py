@@ -1,6 +1,8 @@
 """``speechrnn doctor``: what it says of a machine on which this or that is missing or wrong."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -210,3 +212,21 @@ def test_a_damaged_installation_is_found(
     assert found.status == "wrong"
     assert value in found.value
     assert found.cure == "pip install --force-reinstall speechrnn"
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "soundfile", "soxr"])
+@pytest.mark.parametrize("command", [["doctor"], ["transcribe", "x.wav"]])
+def test_a_package_of_the_base_that_does_not_load_is_named_with_its_cure(
+    package: str, command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / f"{package}.py").write_text('raise OSError("libfoo.so.1: cannot open shared object file")\n')
+    ended = subprocess.run(
+        [sys.executable, "-m", "speechrnn", *command],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert f"speechrnn: error: {package} does not load: OSError: libfoo.so.1" in ended.stderr
+    assert f"pip install --force-reinstall {package}" in ended.stderr
+    assert "Traceback" not in ended.stderr

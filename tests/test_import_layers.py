@@ -15,6 +15,7 @@ STANDARD = sys.stdlib_module_names
 # For each room, in the order of the data: which rooms and which packages it may import.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
+    "base_install": (set(), set()),
     "new_file": ({"errors"}, set()),
     "sound_file": ({"errors"}, {"numpy", "soundfile"}),
     "audio": ({"errors", "sound_file"}, {"numpy", "soundfile", "soxr"}),
@@ -41,7 +42,7 @@ ROOMS["report"] = (
     {"numpy", "matplotlib", "jinja2", "soundfile", "soxr"},
 )
 ROOMS["diagnosis"] = (
-    {"errors", "sound_file", "audio", "live_audio", "runtime"},
+    {"errors", "base_install", "sound_file", "audio", "live_audio", "runtime"},
     {"numpy", "onnxruntime", "soundfile"},
 )
 ROOMS["server"] = (

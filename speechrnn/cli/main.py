@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from speechrnn import __version__
+from speechrnn.base_install import find_broken
 from speechrnn.cli.console import Terminated, UsageError, messages_on_stderr, say
 from speechrnn.errors import SpeechRNNError
 
@@ -199,7 +200,15 @@ def choose(
     if first not in commands:
         say(complaint(first, commands, program) if first else overview(program, titles))
         return USAGE
-    module = importlib.import_module(f"speechrnn.cli.{commands[first].module}")
+    try:
+        module = importlib.import_module(f"speechrnn.cli.{commands[first].module}")
+    except Exception:
+        broken = find_broken()
+        if not broken:
+            raise
+        for package, reason in broken.items():
+            fail(f"{package} {reason}")
+        return FAILED
     try:
         if commands[first].module == "train":  # LightningCLI has a parser of its own
             status: int = module.run(arguments)
