@@ -95,6 +95,19 @@ def test_nothing_is_answered_below_the_least_confidence(model: Path) -> None:
     assert (unsure.text, unsure.words, unsure.confidence) == ("", (), 0.0)
 
 
+def test_the_least_confidence_is_that_which_is_told(model: Path) -> None:
+    faint = 0.55 * speak("ab ca")  # so that the tones are not far above the blank
+
+    def hear_it(least: float) -> Transcription:
+        decoding = DecodingOptions(min_confidence=least)
+        return Transcriber(model, threads=1, decoding=decoding).transcribe(faint, SAMPLE_RATE)
+
+    told = hear_it(0.0).confidence
+    assert 0.01 < told < 0.99
+    assert hear_it(told - 1e-6).text == "ab ca"
+    assert (hear_it(told + 1e-6).text, hear_it(told + 1e-6).confidence) == ("", 0.0)
+
+
 def test_a_language_model_weighs_in_and_alpha_0_is_without_it(model: Path) -> None:
     lm = unigrams(ab=0.2, c=0.2)
     alone = hear(model, "ab c", beam_size=20).hypothesis

@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     card = read_card(Path(args.card)) if args.card else None
     export(args.checkpoint, output, precision=args.precision, card=card)
     say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {describe(output, args.precision)}")
+    if args.precision != "single" and not utterances:
+        say("what the rounding costs on recordings of yours: the same with --check MANIFEST")
     if utterances:
         for line in compare(args.checkpoint, output, utterances):
             put(line)

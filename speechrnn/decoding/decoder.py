@@ -44,7 +44,8 @@ class DecodingOptions:
     n_best: int = 1
     """Hypotheses to return, >= 1."""
     min_confidence: float = 0.0
-    """Least confidence of an answer, in [0, 1]; what is less sure is left out."""
+    """Least confidence of an answer as it is told, the mean of its words' where it has some, in [0, 1]; an
+    ``Interpreter`` leaves out what is less sure."""
 
     def __post_init__(self) -> None:
         """Check what no decoder checks.
@@ -112,7 +113,7 @@ class Decoder:
     def decode(self, log_probs: ArrayLike, output_lengths: ArrayLike) -> list[list[Hypothesis]]:
         """Decode a padded batch, (batch, time, tokens) and (batch,): for each utterance its hypotheses, best first.
 
-        An utterance without any that is allowed and sure enough has an empty list.
+        An utterance without any that is allowed has an empty list.
 
         Raises:
             ConfigError: As ``greedy_decode`` and ``BeamDecoder.decode``.
@@ -153,8 +154,7 @@ class DecodingStream:
 
     def finish(self) -> list[Hypothesis]:
         """Return the hypotheses, best first, as ``Decoder.decode`` does; the stream may go on afterwards."""
-        answers = self._greedy() if self.search is None else self._searched(self.search)
-        return [answer for answer in answers if answer.confidence >= self.options.min_confidence]
+        return self._greedy() if self.search is None else self._searched(self.search)
 
     def _greedy(self) -> list[Hypothesis]:
         """Return the only answer of a greedy decoder."""

@@ -105,13 +105,14 @@ class Interpreter:
         return self.decoder.stream(name)
 
     def tell(self, hypotheses: Sequence[Hypothesis], name: str, duration_s: float) -> Transcription:
-        """Tell what a clip's hypotheses, best first, amount to."""
-        best, *others = hypotheses or [NOTHING]
+        """Tell what a clip's hypotheses, best first, amount to; those that are not sure enough are left out."""
+        least = self.options.min_confidence
+        sure = [found for found in hypotheses if self.confidence_of(found) >= least] if least else hypotheses
+        best, *others = sure or [NOTHING]
         words = self.split(best)
-        mean = math.fsum(word.confidence for word in words) / len(words) if words else None
         return Transcription(
             text=best.text,
-            confidence=temper(best.confidence, self.temperature) if mean is None else mean,
+            confidence=self.confidence_of(best),
             duration_s=duration_s,
             source=name,
             hypothesis=best,
@@ -125,8 +126,14 @@ class Interpreter:
             raise ModelFileError(f"{self.info.path}: the model answered NaN; its weights are damaged")
         if self.decoder is not None:
             return self.decoder.decode(log_probs[None], [len(log_probs)])[0]
-        labels = pick_labels(log_probs, self.info.vocabulary, n_best=self.options.n_best)
-        return [label for label in labels if label.confidence >= self.options.min_confidence]
+        return pick_labels(log_probs, self.info.vocabulary, n_best=self.options.n_best)
+
+    def confidence_of(self, hypothesis: Hypothesis) -> float:
+        """Tell how sure a hypothesis is: the mean over its words, its own if it has none; 0 if there is nothing."""
+        words = self.split(hypothesis)
+        if words:
+            return math.fsum(word.confidence for word in words) / len(words)
+        return 0.0 if hypothesis == NOTHING else temper(hypothesis.confidence, self.temperature)
 
     def split(self, hypothesis: Hypothesis) -> tuple[SpokenWord, ...]:
         """Find the words of a text."""
