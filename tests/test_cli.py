@@ -104,6 +104,8 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def test_an_unknown_option_names_the_nearest(clips: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcribe", clips[0], "--thread=2"]) == 2
     assert "unknown argument '--thread=2'; did you mean --threads?" in capsys.readouterr().err
+    assert main(["transcribe", "x.wav", "--beam", "5"]) == 2
+    assert "unknown argument '--beam'; did you mean --beam-size?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--threads", "0", "x.wav"], ["--threads", "two", "x.wav"]])

@@ -256,7 +256,9 @@ def parse(module: ModuleType, program: str, summary: str, arguments: Sequence[st
     args, unknown = parser.parse_known_args(with_dashes(arguments))
     if unknown:
         known = [option for option in parser._option_string_actions if option.startswith("--")]
-        nearest = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+        given = unknown[0].partition("=")[0]
+        nearest = [option for option in known if option.startswith(given) and len(given) > len("--")]
+        nearest += difflib.get_close_matches(given, known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         parser.error(f"unknown argument {unknown[0]!r}{hint}")
     return args
