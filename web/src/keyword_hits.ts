@@ -13,9 +13,12 @@ export interface HitOptions {
   patience: number;
   /** How long the best confidence must stay the best before it is told. */
   holdS: number;
-  /** How long after a hit the same keyword cannot be hit again. */
+  /** How long after a hit the same keyword cannot be hit again; and not before it was unsure of it once. */
   refractoryS: number;
-  /** Share of the shorter of two hits that may lie in the other; of those with more the surer stays. */
+  /**
+   * Share of the shorter of two hits that may lie in the other; of those with more the surer stays. A hit that was told
+   * stays, and one that comes behind it counts if no more of itself lies in it.
+   */
   overlap: number;
 }
 
@@ -40,6 +43,8 @@ export class HitPicker {
   private readonly refractory: number;
   private readonly runs: number[];
   private readonly restsUntil: number[];
+  /** Told, and the confidence has not fallen since. */
+  private readonly isSpent: boolean[];
   private readonly open = new Map<number, Candidate>();
   private recent: Candidate[] = [];
   private frame = 0;
@@ -53,6 +58,7 @@ export class HitPicker {
     this.refractory = Math.ceil(options.refractoryS / frameS - 1e-6);
     this.runs = thresholds.map(() => 0);
     this.restsUntil = thresholds.map(() => 0);
+    this.isSpent = thresholds.map(() => false);
   }
 
   /** Hear more, and return the hits that are certain now. */
@@ -77,7 +83,9 @@ export class HitPicker {
     this.thresholds.forEach((threshold, keyword) => {
       const confidence = confidences[keyword]!;
       this.runs[keyword] = confidence >= threshold ? this.runs[keyword]! + 1 : 0;
-      const mayOpen = this.runs[keyword]! >= this.options.patience && this.frame >= this.restsUntil[keyword]!;
+      this.isSpent[keyword] &&= confidence >= threshold;
+      const hasRested = this.frame >= this.restsUntil[keyword]! && !this.isSpent[keyword];
+      const mayOpen = this.runs[keyword]! >= this.options.patience && hasRested;
       const best = this.open.get(keyword);
       if (best ? confidence <= best.confidence : !mayOpen) return;
       const margin = (confidence - threshold) / Math.max(1 - threshold, 1e-9);
@@ -92,7 +100,8 @@ export class HitPicker {
     this.open.delete(keyword);
     this.rest(best);
     const rivals = [...this.open.values()].filter((other) => this.overlaps(best, other));
-    if (this.recent.some((hit) => this.overlaps(best, hit))) return [];
+    const most = this.options.overlap * numFrames(best);
+    if (this.recent.some((hit) => commonFrames(best, hit) > most)) return [];
     if (rivals.some((rival) => rival.margin > best.margin)) return [];
     for (const rival of rivals) {
       this.rest(rival);
@@ -104,12 +113,19 @@ export class HitPicker {
 
   private rest({ keyword, end }: Candidate): void {
     this.restsUntil[keyword] = end + Math.max(1, this.refractory);
+    this.isSpent[keyword] = true;
   }
 
   /** Whether more of the shorter one lies in the longer one than may. */
   private overlaps(one: Candidate, other: Candidate): boolean {
-    const common = Math.min(one.end, other.end) - Math.max(one.start, other.start) + 1;
-    const shorter = Math.min(one.end - one.start, other.end - other.start) + 1;
-    return common > this.options.overlap * shorter;
+    return commonFrames(one, other) > this.options.overlap * Math.min(numFrames(one), numFrames(other));
   }
+}
+
+function numFrames({ start, end }: Candidate): number {
+  return end - start + 1;
+}
+
+function commonFrames(one: Candidate, other: Candidate): number {
+  return Math.max(0, Math.min(one.end, other.end) - Math.max(one.start, other.start) + 1);
 }

@@ -96,6 +96,18 @@ test("within a second the same keyword is not hit again, afterwards it is", () =
   expect(pick([[0.9], ...quiet(10), [0.9], ...quiet(5)]).length).toBe(2);
 });
 
+test("a confidence that stays up is one hit, however long", () => {
+  const up = (n: number) => Array.from({ length: n }, () => [0.9]);
+  expect(pick([...up(25), [0], ...up(9)], { holdS: 0 })).toMatchObject([{ end: 0 }, { end: 26 }]);
+});
+
+test("a phrase that begins with a keyword is told behind it", () => {
+  const rows = Array.from({ length: 14 }, (_, i) => [i === 3 ? 1 : 0, i === 9 ? 0.8 : 0]);
+  const picker = new HitPicker([0.5, 0.5], 0.1, SPELLED);
+  const scores = { confidences: Float64Array.from(rows.flat()), starts: new Int32Array(28), numFrames: 14 };
+  expect([...picker.feed(scores), ...picker.finish()]).toMatchObject([{ keyword: 0 }, { keyword: 1 }]);
+});
+
 test("of two keywords in one place the surer is the hit", () => {
   expect(pick([[0, 0], [0.7, 0.8], [0, 0], [0, 0], [0, 0], [0, 0]])).toMatchObject([{ keyword: 1 }]);
 });
