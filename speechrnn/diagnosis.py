@@ -146,7 +146,7 @@ def check_codecs() -> Iterator[Finding]:
         "ffmpeg",
         "ok" if ffmpeg else "absent",
         ffmpeg or "not there",
-        "" if ffmpeg else f"for m4a: {INSTALL_FFMPEG}",
+        "" if ffmpeg else f"for m4a, webm and films: {INSTALL_FFMPEG}",
     )
 
 
