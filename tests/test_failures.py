@@ -17,6 +17,7 @@ from corpora import make_data, make_task, write_corpus
 from trainers import assert_same_weights, make_trainer, weights
 
 from speechrnn.errors import AudioError, ManifestError, TrainingError
+from speechrnn.training import checkpointing
 from speechrnn.training.checkpointing import DurableCheckpointIO, LastCheckpoint, find_last
 from speechrnn.training.overfit import overfit
 from speechrnn.training.step_guard import NonFiniteGuard, StepSeed
@@ -209,6 +210,44 @@ def test_learning_by_heart_refuses_what_cannot_be_learnt(tmp_path: Path) -> None
         overfit(make_task().config, tmp_path / "train.jsonl.gz")
     with pytest.raises(ManifestError, match="no such manifest"):
         overfit(make_task().config, tmp_path / "missing.jsonl.gz")
+
+
+class LoseConnection(pl.Callback):
+    """Fail as the connection to a worker does that was killed."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        if trainer.global_step == 1:
+            raise ConnectionResetError("[Errno 104] Connection reset by peer")
+
+
+def test_a_worker_s_death_that_is_heard_of_while_the_run_is_saved_does_not_keep_it_from_that(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(number: int, frame: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    synchronize = checkpointing.synchronize
+
+    def be_told(path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGCHLD)
+        synchronize(path)
+
+    monkeypatch.setattr(checkpointing, "synchronize", be_told)
+    before = signal.signal(signal.SIGCHLD, hear)
+    try:
+        trainer = make_trainer(
+            tmp_path,
+            callbacks=[LoseConnection(), LastCheckpoint()],
+            enable_checkpointing=True,
+            plugins=[DurableCheckpointIO()],
+        )
+        with pytest.raises(ConnectionResetError):
+            trainer.fit(make_task(), datamodule=make_data(corpus))
+        assert signal.getsignal(signal.SIGCHLD) is hear
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert "stopped by ConnectionResetError; to go on: --ckpt_path last" in caplog.text
+    assert find_last(tmp_path / "checkpoints").name == "last.ckpt"
 
 
 class KillWorker(pl.Callback):

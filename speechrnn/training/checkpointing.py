@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,6 +63,23 @@ def synchronize(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def deaf_to_children() -> Iterator[None]:
+    """Let no child that ends interrupt the block.
+
+    torch raises an error wherever the main thread is when it hears that a data worker was killed, also where the run
+    is being saved since the worker's connection broke a moment before.
+    """
+    if not in_main_thread() or not hasattr(signal, "SIGCHLD"):
+        yield
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 def checkpoint_folder(root: str | None) -> str:
@@ -182,9 +200,10 @@ class LastCheckpoint(Checkpoint):
         if trainer.state.fn != "fit" or trainer.sanity_checking or trainer.global_step == 0:
             return
         is_torn = self.updating_from == trainer.global_step
-        if self.saved_step != trainer.global_step and not is_torn:
-            self.write(trainer)  # without waiting for other processes, which may be gone
-        logger.warning("stopped by %s; to go on: --ckpt_path last", describe(exception))
+        with deaf_to_children():
+            if self.saved_step != trainer.global_step and not is_torn:
+                self.write(trainer)  # without waiting for other processes, which may be gone
+            logger.warning("stopped by %s; to go on: --ckpt_path last", describe(exception))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave signals to whom they belonged: to Lightning, which then does so, too."""
