@@ -158,6 +158,15 @@ def test_negatives_of_less_than_a_minute_are_refused(folder: Path) -> None:
         evaluate_keywords(ModelFile(folder / "tones.onnx", threads=1), KEYWORDS, trial, OPTIONS)
 
 
+def test_negatives_that_cannot_be_read_are_refused_with_the_reason(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"no audio")
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    with pytest.raises(
+        ConfigError, match=r"no recording of the negatives could be read; the first: .*a\.wav"
+    ):
+        evaluate_keywords(model, KEYWORDS, KeywordTrial(negatives=find_recordings(tmp_path)), OPTIONS)
+
+
 def test_to_hear_a_keyword_where_the_text_says_it_is_no_false_alarm(folder: Path) -> None:
     one, two = find_recordings(folder / "negatives")
     long = [one, replace(one, id="again"), replace(two, text="so BCB it is")]

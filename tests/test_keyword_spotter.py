@@ -261,3 +261,10 @@ def test_hits_need_patience(classifier: ModelFile) -> None:
     )
     options = SpotterOptions(chunk_s=0.1, window_s=0.3, hits=HitOptions(patience=20))
     assert spot(classifier, waveform, [LABEL_A], options) == []
+
+
+def test_two_keywords_are_not_the_same_label(tmp_path: Path) -> None:
+    labels = ModelFile(write_model(tmp_path / "labels.onnx", "classification"), threads=1)
+    keywords = [Keyword(label=label, spellings=("a",)) for label in ("first", "second")]
+    with pytest.raises(ConfigError, match="keywords 'first' and 'second' are both the label 'a'"):
+        KeywordSpotter(labels, keywords)

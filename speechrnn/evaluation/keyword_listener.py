@@ -171,12 +171,12 @@ class Listener:
         """Find each keyword's false alarms.
 
         Raises:
-            ConfigError: If less than a minute is heard in which some keyword is not said.
+            ConfigError: If none can be read, or less than a minute is heard in which some keyword is not said.
         """
         recordings: list[Recorded] = []
 
         def waveforms() -> Iterator[Waveform]:
-            for utterance, waveform in self.load(utterances):
+            for utterance, waveform in self.load_some(utterances, "negatives"):
                 start_s = recordings[-1].end_s if recordings else 0.0
                 recordings.append(Recorded(utterance, start_s, len(waveform) / self.sample_rate))
                 yield waveform
@@ -251,18 +251,18 @@ class Listener:
 
         def take(num_samples: int) -> Waveform:
             while len(rest[0]) < num_samples:
-                rest[0] = np.concatenate([rest[0], next(stream)])
+                rest[0] = np.concatenate([rest[0], next(stream)[1]])
             taken, rest[0] = rest[0][:num_samples], rest[0][num_samples:]
             return taken
 
         return take
 
-    def load_some(self, utterances: Sequence[Utterance], kind: str) -> Iterator[Waveform]:
+    def load_some(self, utterances: Sequence[Utterance], kind: str) -> Iterator[tuple[Utterance, Waveform]]:
         """Load recordings one by one; a ``ConfigError`` in the end, which names their ``kind``, if there was none."""
         num_samples = 0
-        for _, waveform in self.load(utterances):
+        for utterance, waveform in self.load(utterances):
             num_samples += len(waveform)
-            yield waveform
+            yield utterance, waveform
         if not num_samples:
             reasons = [self.failures[u.id].reason for u in utterances if u.id in self.failures]
             first = f"; the first: {reasons[0]}" if reasons else ""
@@ -274,7 +274,7 @@ class Listener:
         Raises:
             ConfigError: If not one recording can be read, or all are silent: mixed, they would change nothing.
         """
-        if not any(waveform.any() for waveform in self.load_some(utterances, "noise")):
+        if not any(waveform.any() for _, waveform in self.load_some(utterances, "noise")):
             raise ConfigError(
                 f"{utterances[0].audio}: silent, as is all of the noise; mixed with the positives it would change "
                 "nothing"

@@ -282,10 +282,11 @@ def find_labels(model: ModelFile, keywords: Sequence[Keyword]) -> list[int]:
     """Find keywords among the labels of a classifier.
 
     Raises:
-        ConfigError: If it has no such label, or the keyword has several spellings or templates.
+        ConfigError: If it has no such label, two keywords are the same one, or a keyword has several spellings or
+            templates.
     """
     ids = model.info.vocabulary.ids
-    found = []
+    found: list[int] = []
     for keyword in keywords:
         if len(keyword.spellings) != 1:
             raise ConfigError(
@@ -294,6 +295,9 @@ def find_labels(model: ModelFile, keywords: Sequence[Keyword]) -> list[int]:
         label = model.info.vocabulary.normalize(keyword.spellings[0])
         if label not in ids:
             raise ConfigError(f"{model.path}: has no label {label!r}; its labels are {', '.join(ids)}")
+        if ids[label] in found:
+            same = keywords[found.index(ids[label])].label
+            raise ConfigError(f"keywords {same!r} and {keyword.label!r} are both the label {label!r}")
         found.append(ids[label])
     return found
 
