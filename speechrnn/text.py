@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from speechrnn.errors import TextError
 
-Unit = Literal["character", "word", "token", "label"]
-UNITS = ("character", "word", "token", "label")
+Unit = Literal["character", "word", "token", "phone", "label"]
+UNITS = ("character", "word", "token", "phone", "label")
+SPACED_UNITS = ("word", "phone")  # stand in a text with spaces between them
 SEPARATOR = " "  # between words, of characters
 UNKNOWN = "<unk>"  # what a language model reads for a word that it does not know
 LANGUAGE_MODEL_TASK = "language_model"  # beside ctc and classification, in checkpoints and model files
@@ -55,7 +56,7 @@ class Vocabulary:
     """
 
     tokens: tuple[str, ...]
-    """Characters, words, word pieces or labels, in the order of their ids."""
+    """Characters, words, word pieces, phones or labels, in the order of their ids."""
     unit: Unit = "character"
     """What a token is; ``token`` means pieces of words, those that begin one marked with ▁."""
     normalization: tuple[str, ...] = ()
@@ -99,8 +100,8 @@ class Vocabulary:
             raise TextError(f"vocabulary.tokens must be texts that are not empty (quote them), got {token!r}")
         if self.unit == "character" and len(token) != 1:
             raise TextError(f"vocabulary.tokens must be single characters, got {token!r}")
-        if self.unit == "word" and token.split() != [token]:
-            raise TextError(f"vocabulary.tokens must be words without spaces, got {token!r}")
+        if self.is_spaced and token.split() != [token]:
+            raise TextError(f"vocabulary.tokens must be {self.unit}s without spaces, got {token!r}")
 
     def __len__(self) -> int:
         """Count the ids, the blank's included."""
@@ -110,6 +111,11 @@ class Vocabulary:
     def blank(self) -> int | None:
         """Id of the blank; None for labels, which have none."""
         return None if self.unit == "label" else 0
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether tokens stand in a text with spaces between them, as words do."""
+        return self.unit in SPACED_UNITS
 
     @property
     def first_id(self) -> int:
@@ -137,7 +143,7 @@ class Vocabulary:
         text = self.normalize(text)
         if self.unit == "label":
             return [text]
-        if self.unit == "word":
+        if self.is_spaced:
             return text.split()
         return list(text) if self.unit == "character" else self.split_pieces(text)
 
@@ -190,7 +196,7 @@ class Vocabulary:
             TextError: If an id is no token's.
         """
         tokens = [self.token(number) for number in ids]
-        if self.unit in ("word", "label"):
+        if self.is_spaced or self.unit == "label":
             return " ".join(tokens)
         text = "".join(tokens)
         return text.replace(WORD_BOUNDARY, " ").strip() if self.unit == "token" else text
@@ -258,7 +264,7 @@ class SentenceCoder:
 
     def join(self, tokens: Iterable[str]) -> str:
         """Write tokens as a text: words with spaces between them, characters without."""
-        return (" " if self.vocabulary.unit == "word" else "").join(tokens)
+        return (" " if self.vocabulary.is_spaced else "").join(tokens)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids, without the end, into a text; <unk> is spelled ``<unk>``.

@@ -23,6 +23,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "live_audio": ({"errors", "sound_file", "audio"}, {"numpy", "soxr"}),
     "long_audio": ({"errors", "sound_file", "audio", "live_audio"}, {"numpy"}),
     "text": ({"errors"}, {"numpy"}),
+    "pronunciations": ({"errors"}, set()),
     "metrics": ({"errors"}, {"numpy"}),
     "manifest": ({"errors"}, {"numpy"}),
 }

@@ -218,7 +218,7 @@ def test_a_label_id_beyond_the_last_is_an_error() -> None:
         ({"tokens": (" ",), "unit": "word"}, "must be words without spaces, got ' '"),
         (
             {"tokens": ("a",), "unit": "syllable"},
-            "must be one of character, word, token, label, got 'syllable'",
+            "must be one of character, word, token, phone, label, got 'syllable'",
         ),
         ({"tokens": (True, False), "unit": "label"}, r"\(quote them\), got True"),
         ({"tokens": (1, True), "unit": "label"}, r"\(quote them\), got 1"),

@@ -12,14 +12,15 @@ from speechrnn.cli.console import Progress, put, say
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, evaluate
 from speechrnn.manifest import Utterance, read_manifest
-from speechrnn.new_file import refuse_existing
+from speechrnn.new_file import new_file, refuse_existing
 from speechrnn.nn.export import export_model
 from speechrnn.nn.graph import Precision
 from speechrnn.nn.language_export import export_any_checkpoint
 from speechrnn.nn.restore import restore_model
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime import ModelFile, Transcriber, find_model
 from speechrnn.runtime.metadata import write_metadata
-from speechrnn.runtime.model_file import DECODING_KEY
+from speechrnn.runtime.model_file import DECODING_KEY, PRONUNCIATIONS_KEY
 
 CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed")
 
@@ -61,6 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure on these recordings what the rounding costs (as `speechrnn evaluate`)",
     )
     parser.add_argument("--card", metavar="FILE", help=f"JSON model card: {', '.join(CARD_KEYS)}")
+    parser.add_argument(
+        "--pronunciations",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="dictionary in the layout of CMUdict to store with a model of phones, so that keywords can be typed as "
+        "words; several: the first that has a word counts",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the model file if there is one")
 
 
@@ -68,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it.
 
     Raises:
-        ConfigError: If a check is asked for and nothing is rounded.
+        ConfigError: If a check is asked for and nothing is rounded, or a dictionary and the model do not go together.
         ModelFileError: If the model file exists already and is not to be replaced.
     """
     output = Path(args.output)
@@ -77,7 +87,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--check measures what --int8, --int8-weights or --half costs; give one of them")
     utterances = read_manifest(args.check) if args.check else []
     card = read_card(Path(args.card)) if args.card else None
-    export(args.checkpoint, output, precision=args.precision, card=card)
+    pronunciations = Pronunciations.read(args.pronunciations) if args.pronunciations else None
+    with new_file(output, overwrite=args.overwrite) as partial:
+        export(args.checkpoint, partial, precision=args.precision, card=card)
+        if pronunciations:
+            store_pronunciations(partial, pronunciations)
     say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {describe(output, args.precision)}")
     if args.precision != "single" and not utterances:
         say("what the rounding costs on recordings of yours: the same with --check MANIFEST")
@@ -95,7 +109,26 @@ def export(source: str, output: Path, *, precision: Precision, card: dict[str, A
         return
     info = ModelFile(path).info
     export_model(restore_model(path), output, precision=precision, card=info.card if card is None else card)
-    write_metadata(output, {DECODING_KEY: json.dumps(info.decoding.to_dict())})
+    kept = {DECODING_KEY: json.dumps(info.decoding.to_dict())}
+    if info.packed_pronunciations:
+        kept[PRONUNCIATIONS_KEY] = info.packed_pronunciations
+    write_metadata(output, kept)
+
+
+def store_pronunciations(output: Path, pronunciations: Pronunciations) -> None:
+    """Write a dictionary into a model file.
+
+    Raises:
+        ConfigError: If it hears no phones, or lacks one that the dictionary has.
+    """
+    vocabulary = ModelFile(output).info.vocabulary
+    if vocabulary.unit != "phone":
+        raise ConfigError(f"--pronunciations is for models of phones; this one writes {vocabulary.unit}s")
+    phones = {phone for ways in pronunciations.ways.values() for way in ways for phone in way.split()}
+    lacking = sorted(phones - set(vocabulary.tokens))
+    if lacking:
+        raise ConfigError(f"--pronunciations: the model has no phone {', '.join(lacking)}")
+    write_metadata(output, {PRONUNCIATIONS_KEY: pronunciations.pack()})
 
 
 def describe(output: Path, precision: Precision) -> str:

@@ -36,7 +36,7 @@ def make_hot_words(vocabulary: Vocabulary, hot_words: Mapping[str, float]) -> Ho
     separator = vocabulary.ids.get(SEPARATOR, -1) if vocabulary.unit == "character" else -1
     begins_word = [False] * len(vocabulary)
     for text, number in vocabulary.ids.items():
-        begins_word[number] = vocabulary.unit == "word" or text.startswith(WORD_BOUNDARY)
+        begins_word[number] = vocabulary.is_spaced or text.startswith(WORD_BOUNDARY)
     states: dict[frozenset[int], int] = {frozenset([0]): 0}
     queue = deque(states)
     next_rows, gain_rows, at_end = [], [], []

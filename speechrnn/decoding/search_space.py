@@ -170,7 +170,7 @@ def token_table(vocabulary: Vocabulary, token_words: Mapping[str, int], separate
     """Say what each token means, (tokens,)."""
     table = np.zeros(len(vocabulary), TOKEN)
     for token, number in vocabulary.ids.items():
-        begins_word = separated and (vocabulary.unit == "word" or token.startswith(WORD_BOUNDARY))
+        begins_word = separated and (vocabulary.is_spaced or token.startswith(WORD_BOUNDARY))
         table[number] = (begins_word, token_words.get(token, -1))
     return table
 

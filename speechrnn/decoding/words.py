@@ -76,7 +76,7 @@ def group_tokens(hypothesis: Hypothesis, vocabulary: Vocabulary) -> Iterator[lis
     for place, number in enumerate(hypothesis.tokens):
         token = vocabulary.token(number)
         is_separator = token == SEPARATOR
-        begins_word = vocabulary.unit == "word" or token.startswith(WORD_BOUNDARY)
+        begins_word = vocabulary.is_spaced or token.startswith(WORD_BOUNDARY)
         if group and (is_separator or begins_word):
             yield group
             group = []

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechrnn.decoding.keywords import BAR, MARK, Keyword, check_labels, parse_keywords, with_thresholds
-from speechrnn.errors import ConfigError, TextError
+from speechrnn.errors import ConfigError
 from speechrnn.new_file import new_file
 from speechrnn.runtime.enrollment import SUFFIX, check_model, load_enrollment, save_enrollment
-from speechrnn.runtime.model_file import ModelFile
-from speechrnn.text import Vocabulary
+from speechrnn.runtime.model_file import ModelFile, ModelInfo
+from speechrnn.runtime.pronounced import PHONES
 
 FILE_NAME = re.compile(rf"^\S+\.\w{{2,}}$|\.txt$|\{SUFFIX}$", re.IGNORECASE)  # a.m. and U.S. are none
 
@@ -43,25 +43,25 @@ def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:
         return parse_keywords(read_lines(Path(source)), source)
     names = source.split(",")
     for name in map(str.strip, names):
-        if is_meant_as_file(name, model.info.vocabulary):
+        if is_meant_as_file(name, model.info):
             cure = "; each file goes into a --keywords of its own" if len(names) > 1 else ""
             raise ConfigError(f"{name}: {describe_file(name)}{cure}")
     return parse_keywords(names, "keywords")
 
 
-def is_meant_as_file(name: str, vocabulary: Vocabulary) -> bool:
+def is_meant_as_file(name: str, info: ModelInfo) -> bool:
     """Tell the name of a file or folder, there or not, from a keyword.
 
     A word that the model can write is a keyword: clips of alexa often lie in a folder of that name. A normalisation
     that drops points and strokes makes no keyword of a file's name.
     """
-    if not name or BAR in name or MARK.search(name):
+    if not name or BAR in name or MARK.search(name) or PHONES.fullmatch(name):
         return False
     signs = [sign for sign in (os.sep, os.altsep) if sign and sign in name]
     signs += ["."] if FILE_NAME.search(name) else []
     if signs:
-        return not all(any(sign in token for token in vocabulary.tokens) for sign in signs)
-    return (is_file(name) or is_folder(name)) and not can_write(vocabulary, name)
+        return not all(any(sign in token for token in info.vocabulary.tokens) for sign in signs)
+    return (is_file(name) or is_folder(name)) and not can_write(info, name)
 
 
 def describe_file(name: str) -> str:
@@ -71,13 +71,11 @@ def describe_file(name: str) -> str:
     return "is a file among keywords" if is_file(name) else "no such keyword file"
 
 
-def can_write(vocabulary: Vocabulary, text: str) -> bool:
-    """Tell whether a text is made of a vocabulary's tokens."""
-    try:
-        vocabulary.encode(text)
-    except TextError:
-        return False
-    return True
+def can_write(info: ModelInfo, text: str) -> bool:
+    """Tell whether a text is one that a model can hear."""
+    if info.vocabulary.unit == "phone":
+        return all(info.pronunciations.of(word) for word in text.split())
+    return not info.vocabulary.unknown(text)
 
 
 def is_stored(source: str) -> bool:

@@ -17,6 +17,7 @@ from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
 from speechrnn.runtime.model_file import ModelFile
+from speechrnn.runtime.pronounced import pronounce
 
 logger = logging.getLogger("speechrnn")
 
@@ -98,8 +99,9 @@ class KeywordSpotter:
 
         Raises:
             ConfigError: If there is no keyword, two have the same label, or a classifier has no such label.
-            TextError: If a keyword has a character that a CTC model lacks.
-            ModelFileError: If the model cannot be streamed.
+            TextError: If a keyword has a character that a CTC model lacks, or a word that is not in the dictionary of a
+                model of phones.
+            ModelFileError: If the model cannot be streamed, or hears phones and has no dictionary.
         """
         check_labels(keywords)
         self.model, self.keywords, self.options = model, tuple(keywords), options
@@ -187,7 +189,8 @@ class ScoreTracker:
             find_labels(model, keywords)
         else:
             self.windows = WindowOptions(chunk_s=options.chunk_s)
-            warn_of_short(model, keywords)
+            self.spelled = pronounce(model.info, keywords)
+            warn_of_short(model, self.spelled)
         self.restart()
         self.clock = (
             FrameClock(self.emissions.chunk * self.emissions.frame_s)
@@ -210,7 +213,7 @@ class ScoreTracker:
             return LabelScores(labels, boosts, smoothing=self.options.smoothing, window=window)
         info = self.model.info
         return KeywordSearch(
-            info.vocabulary, self.keywords, frame_s=info.clock.frame_s, options=self.options.search
+            info.vocabulary, self.spelled, frame_s=info.clock.frame_s, options=self.options.search
         )
 
     def feed(self, samples: Waveform) -> Scores:
@@ -307,7 +310,7 @@ def warn_of_short(model: ModelFile, keywords: Iterable[Keyword]) -> None:
     vocabulary = model.info.vocabulary
     for keyword in keywords:
         for spelling in keyword.spellings:
-            if vocabulary.unit == "character" and len(spell(vocabulary, spelling)) < SHORT:
+            if vocabulary.unit in ("character", "phone") and len(spell(vocabulary, spelling)) < SHORT:
                 logger.warning(
                     "keyword %r is very short; expect false alarms, or calibrate its threshold", spelling
                 )

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,8 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from speechrnn.decoding.words import FrameClock
-from speechrnn.errors import AudioError, ModelFileError, SpeechRNNError
+from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.metadata import network_sha256
 from speechrnn.runtime.session import Session, reason_of
@@ -27,6 +28,7 @@ CONFIG_KEY = "speechrnn.config"
 CARD_KEY = "speechrnn.card"
 PRECISION_KEY = "speechrnn.precision"
 DECODING_KEY = "speechrnn.decoding"
+PRONUNCIATIONS_KEY = "speechrnn.pronunciations"
 INPUTS = ["waveform", "waveform_lengths"]
 OUTPUTS = ["log_probs", "output_lengths"]
 
@@ -69,6 +71,25 @@ class ModelInfo:
     """In what its weights are stored: single, half, int8_weights or int8, in which LSTM layers also compute."""
     decoding: DecodingChoice
     """What was found best for its answers on a development set."""
+    packed_pronunciations: str = field(default="", repr=False)
+    """Of a model of phones: how words are said, as ``Pronunciations.pack`` wrote it."""
+
+    @functools.cached_property
+    def pronunciations(self) -> Pronunciations:
+        """How words are said, unpacked when first asked for.
+
+        Raises:
+            ModelFileError: If the file has none, or they are damaged.
+        """
+        if not self.packed_pronunciations:
+            raise ModelFileError(
+                f"{self.path}: hears phones and has no dictionary; write one into it with `speechrnn export "
+                f"{self.path} NEW.onnx --pronunciations FILE`, or write keywords as phones: [V Y UW]"
+            )
+        try:
+            return Pronunciations.unpack(self.packed_pronunciations)
+        except ConfigError as error:
+            raise ModelFileError(f"{self.path}: damaged metadata: {error}") from error
 
     @property
     def name(self) -> str:
@@ -274,6 +295,7 @@ def parse_info(path: Path, version: str, metadata: Mapping[str, str]) -> ModelIn
         precision=metadata.get(PRECISION_KEY, "single"),
         clock=make_clock(features, config["encoder"]["subsampling"]),
         decoding=DecodingChoice.from_dict(json.loads(metadata.get(DECODING_KEY, "{}"))),
+        packed_pronunciations=metadata.get(PRONUNCIATIONS_KEY, ""),
         **sizes,
     )
 

@@ -6,10 +6,12 @@
  */
 
 import { BLANK, bestToken, type LogProbs } from "./greedy.ts";
+import type { Pronunciations } from "./pronunciations.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 const GAP_COST = 0.25; // nats that a second between two tokens costs; silence alone joins no far apart ones
 const LONGEST_S = 3;
+const PHONES = /^\[([^\][]*)\]$/; // [V Y UW] instead of view
 const SHORT = 4; // tokens: keywords of fewer are found in other words all the time
 
 /** How well keywords end at each frame, row after row: (frames, keywords). */
@@ -28,10 +30,22 @@ export interface TypedKeywords {
   isRefused: boolean;
 }
 
-/** Read a list with commas; what the model cannot write is left out, and said. */
-export function readKeywords(typed: string, vocabulary: Vocabulary): TypedKeywords {
-  const spelled = typed.split(",").map((keyword) => vocabulary.normalize(keyword.trim()).trim());
+/** The ways to write or say a keyword, each in the model's tokens; none if it cannot be. */
+function waysToSpell(keyword: string, vocabulary: Vocabulary, pronunciations: Pronunciations | null): number[][] {
+  const phones = vocabulary.unit === "phone" ? (PHONES.exec(keyword)?.[1]?.trim() ?? null) : keyword;
+  const ways = phones === null ? (pronunciations?.ofPhrase(keyword) ?? []) : [phones];
+  return ways.filter((way) => way && !vocabulary.unknown(way).length).map((way) => vocabulary.encode(way));
+}
+
+/** Read a list with commas; what the model cannot write, or say, is left out, and said. */
+export function readKeywords(
+  typed: string,
+  vocabulary: Vocabulary,
+  pronunciations: Pronunciations | null = null,
+): TypedKeywords {
+  const spelled = typed.split(",").map((keyword) => vocabulary.normalize(keyword.trim().replace(/\s+/g, " ")).trim());
   const wanted = [...new Set(spelled)].filter((keyword) => keyword);
+  if (vocabulary.unit === "phone") return readSpoken(wanted, vocabulary, pronunciations);
   const keywords = wanted.filter((keyword) => !vocabulary.unknown(keyword).length);
   const refused = wanted.filter((keyword) => !keywords.includes(keyword));
   if (refused.length) {
@@ -40,17 +54,45 @@ export function readKeywords(typed: string, vocabulary: Vocabulary): TypedKeywor
     return { keywords, note: `The model cannot write ${tokens}, so it cannot find ${refused.join(", ")}.`, isRefused: true };
   }
   const short = keywords.filter((keyword) => vocabulary.unit === "character" && vocabulary.encode(keyword).length < SHORT);
-  const note = short.length ? `Very short keywords are found in other words too: ${short.join(", ")}.` : "";
-  return { keywords, note, isRefused: false };
+  return { keywords, note: warnOfShort(short), isRefused: false };
+}
+
+/** As `readKeywords`, for a model of phones. */
+function readSpoken(
+  wanted: readonly string[],
+  vocabulary: Vocabulary,
+  pronunciations: Pronunciations | null,
+): TypedKeywords {
+  const ways = new Map(wanted.map((keyword) => [keyword, waysToSpell(keyword, vocabulary, pronunciations)]));
+  const keywords = wanted.filter((keyword) => ways.get(keyword)!.length);
+  const refused = wanted.filter((keyword) => !keywords.includes(keyword));
+  if (refused.length) {
+    const example = vocabulary.tokens.slice(0, 3).join(" ");
+    const note = `The dictionary does not say how ${refused.join(", ")} is said; write it in phones, such as [${example}].`;
+    return { keywords, note, isRefused: true };
+  }
+  const short = keywords.filter((keyword) => ways.get(keyword)!.some((way) => way.length < SHORT));
+  return { keywords, note: warnOfShort(short), isRefused: false };
+}
+
+function warnOfShort(keywords: readonly string[]): string {
+  return keywords.length ? `Very short keywords are found in other words too: ${keywords.join(", ")}.` : "";
 }
 
 export class KeywordSearch {
-  private readonly paths: KeywordPath[];
+  private readonly paths: KeywordPath[][]; // for each keyword one for each way to spell it
   private frame = 0;
 
-  constructor(keywords: readonly string[], vocabulary: Vocabulary, frameS: number) {
+  constructor(
+    keywords: readonly string[],
+    vocabulary: Vocabulary,
+    frameS: number,
+    pronunciations: Pronunciations | null = null,
+  ) {
     const longest = Math.max(1, Math.round(LONGEST_S / frameS));
-    this.paths = keywords.map((keyword) => new KeywordPath(vocabulary.encode(keyword), longest, GAP_COST * frameS));
+    this.paths = keywords.map((keyword) =>
+      waysToSpell(keyword, vocabulary, pronunciations).map((way) => new KeywordPath(way, longest, GAP_COST * frameS)),
+    );
   }
 
   /** Hear more frames. */
@@ -60,8 +102,9 @@ export class KeywordSearch {
     for (let row = 0, place = 0; row < logProbs.numFrames; row++, this.frame++) {
       const frame = logProbs.values.subarray(row * logProbs.numTokens, (row + 1) * logProbs.numTokens);
       const [, top] = bestToken(logProbs, row);
-      for (const path of this.paths) {
-        const [score, start] = path.advance(this.frame, frame, top);
+      for (const ways of this.paths) {
+        const ends = ways.map((path) => path.advance(this.frame, frame, top));
+        const [score, start] = ends.reduce((best, end) => (end[0] > best[0] ? end : best));
         scores.confidences[place] = Math.exp(Math.min(score, 0));
         scores.starts[place++] = start;
       }

@@ -2,6 +2,7 @@
 
 import { PlainError } from "./errors.ts";
 import { FrameGeometry } from "./frame_geometry.ts";
+import type { Pronunciations } from "./pronunciations.ts";
 import { fields } from "./protobuf.ts";
 import { type Unit, Vocabulary } from "./vocabulary.ts";
 import type { FrameClock } from "./words.ts";
@@ -25,6 +26,9 @@ export interface ModelInfo {
   temperature: number;
   /** Least confidences of hits of keywords, as far as they were calibrated. */
   thresholds: ReadonlyMap<string, number>;
+  /** Of a model of phones: how words are said, packed, and when `Recognizer` has opened it. */
+  packedPronunciations: string;
+  pronunciations: Pronunciations | null;
   geometry: FrameGeometry;
   /** Whether each answer depends on all of the audio. */
   isBidirectional: boolean;
@@ -103,6 +107,8 @@ function parseInfo(metadata: Map<string, string>, fileName: string): ModelInfo {
     clock: { frameS: samples / sampleRate, firstS: Math.max(0, nFft - samples) / 2 / sampleRate },
     temperature: decoding.temperature ?? 1,
     thresholds: new Map(Object.entries(decoding.keyword_thresholds ?? {})),
+    packedPronunciations: metadata.get("speechrnn.pronunciations") ?? "",
+    pronunciations: null,
     geometry: new FrameGeometry(nFft, hopLength, subsampling, features.deltas ?? 0),
     isBidirectional: encoder.bidirectional !== false,
     normalizesUtterances: features.normalization === "utterance",

@@ -5,6 +5,7 @@ import { PlainError } from "./errors.ts";
 import type { LogProbs } from "./greedy.ts";
 import { type ModelInfo, readModelInfo } from "./model_file.ts";
 import { openUp, type Values } from "./optional_inputs.ts";
+import { Pronunciations } from "./pronunciations.ts";
 
 /** Give ONNX Runtime its WebAssembly; once, before the first model. One thread is what one stream needs. */
 export function startRuntime(wasm: ArrayBuffer): void {
@@ -25,6 +26,7 @@ export class Recognizer {
   static async open(bytes: Uint8Array, fileName: string): Promise<Recognizer> {
     const info = readModelInfo(bytes, fileName);
     try {
+      if (info.packedPronunciations) info.pronunciations = await Pronunciations.unpack(info.packedPronunciations);
       const { model, defaults } = openUp(bytes);
       const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
       return new Recognizer(info, defaults, session);

@@ -19,7 +19,7 @@ export class Spotter {
   /** Begin, for a classifier's labels or typed keywords, where `firstFrame` frames were heard before. */
   constructor(
     private readonly keywords: readonly string[],
-    { task, vocabulary, clock, thresholds }: ModelInfo,
+    { task, vocabulary, clock, thresholds, pronunciations }: ModelInfo,
     firstFrame = 0,
   ) {
     const isClassifier = task === "classification";
@@ -28,7 +28,7 @@ export class Spotter {
     this.clock = { frameS, firstS: (isClassifier ? 0 : clock.firstS) + firstFrame * frameS };
     this.scores = isClassifier
       ? new LabelScores(keywords.map((label) => vocabulary.tokens.indexOf(label)))
-      : new KeywordSearch(keywords, vocabulary, frameS);
+      : new KeywordSearch(keywords, vocabulary, frameS, pronunciations);
     const least = keywords.map((keyword) => thresholds.get(keyword) ?? usual);
     this.picker = new HitPicker(least, frameS, isClassifier ? LABELLED : SPELLED);
   }

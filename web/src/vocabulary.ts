@@ -1,7 +1,8 @@
 /** Tokens back to text, as `speechrnn/text.py` does it. */
 
-export type Unit = "character" | "word" | "token" | "label";
-const UNITS: readonly string[] = ["character", "word", "token", "label"];
+export type Unit = "character" | "word" | "token" | "phone" | "label";
+const UNITS: readonly string[] = ["character", "word", "token", "phone", "label"];
+const SPACED_UNITS: readonly string[] = ["word", "phone"]; // stand in a text with spaces between them
 
 const SEPARATOR = " "; // between words, of characters
 const WORD_BOUNDARY = "▁"; // of word pieces, as SentencePiece writes it
@@ -51,6 +52,11 @@ export class Vocabulary {
     this.ids = new Map(tokens.map((token, index) => [token, index + this.firstId]));
   }
 
+  /** Whether tokens stand in a text with spaces between them, as words do. */
+  get isSpaced(): boolean {
+    return SPACED_UNITS.includes(this.unit);
+  }
+
   /** Number of ids, the blank's included. */
   get size(): number {
     return this.tokens.length + this.firstId;
@@ -70,7 +76,7 @@ export class Vocabulary {
   split(text: string): string[] {
     const normalized = this.normalize(text);
     if (this.unit === "label") return [normalized];
-    if (this.unit === "word") return splitAtSpaces(normalized);
+    if (this.isSpaced) return splitAtSpaces(normalized);
     return this.unit === "character" ? [...normalized] : this.splitPieces(normalized);
   }
 
@@ -103,7 +109,7 @@ export class Vocabulary {
   /** Turn ids, without blanks, into a text. */
   decode(ids: readonly number[]): string {
     const tokens = ids.map((id) => this.token(id));
-    if (this.unit === "word" || this.unit === "label") return tokens.join(" ");
+    if (this.isSpaced || this.unit === "label") return tokens.join(" ");
     const text = tokens.join("");
     return this.unit === "token" ? text.replaceAll(WORD_BOUNDARY, " ").trim() : text;
   }
@@ -120,6 +126,6 @@ export class Vocabulary {
 
   /** Whether a token is the first of a word whatever comes before it. */
   beginsWord(id: number): boolean {
-    return this.unit === "word" || this.token(id).startsWith(WORD_BOUNDARY);
+    return this.isSpaced || this.token(id).startsWith(WORD_BOUNDARY);
   }
 }

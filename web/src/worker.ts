@@ -30,7 +30,8 @@ async function receive(said: ToWorker): Promise<void> {
 
 function lookFor(typed: string): void {
   if (!recognizer) return;
-  const read = readKeywords(typed, recognizer.info.vocabulary);
+  const { vocabulary, pronunciations } = recognizer.info;
+  const read = readKeywords(typed, vocabulary, pronunciations);
   keywords = read.keywords;
   answer({ kind: "keywords", note: read.note, isRefused: read.isRefused });
   recording?.lookFor(keywords);

@@ -21,6 +21,7 @@ from speechrnn.decoding.keyword_search import KeywordSearch
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.words import FrameClock, split_words
 from speechrnn.nn.export import export_model
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
 from speechrnn.runtime.emission_stream import WindowOptions, stream_emissions
 from speechrnn.runtime.feature_statistics import count_statistics
@@ -42,6 +43,7 @@ VOCABULARIES = [
     Vocabulary(tuple(" 'abcdef"), "character", ("lowercase", "collapse_spaces")),
     Vocabulary(("▁a", "▁", "b", "▁cd", "ef"), "token"),
     Vocabulary(("one", "two", "three"), "word"),
+    Vocabulary(("AH", "K", "UW"), "phone"),
 ]
 # Task, features and encoder of small networks of every kind that streams in a way of its own.
 NETWORKS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -178,6 +180,24 @@ def answer_keywords(rng: np.random.Generator) -> list[Plain]:
     return cases
 
 
+def answer_pronunciations() -> Plain:
+    """Say words from a packed dictionary: in it, with an ending, put together, several, in too many ways."""
+    lines = ["wake W EY K", "read R IY D", "read(2) R EH D", "jam's JH AE M Z", "café K AE F EY"]
+    said = Pronunciations.parse(lines, "words.dict")
+    words = [
+        "Wake",
+        "read",
+        "wakes",
+        "reading",
+        "wakeread",
+        "jam's",
+        "CAFÉ",
+        "read read",
+        " ".join(4 * ["read"]),
+    ]
+    return {"packed": said.pack(), "words": {word: said.of_phrase(word) for word in words}}
+
+
 def write_sounds(folder: Path) -> None:
     """Write one clip in other formats, rates and channels, and several as one that is long."""
     clip = load_audio(SAMPLES / "an4_menk_an425.wav", sample_rate=16_000)
@@ -222,6 +242,7 @@ def main() -> None:
         "models": answer_models(),
         "decoding": answer_decoding(rng),
         "keywords": answer_keywords(rng),
+        "pronunciations": answer_pronunciations(),
         "normalization": answer_normalization(),
         "resampling": answer_resampling(rng),
         "files": answer_files(folder, rng),

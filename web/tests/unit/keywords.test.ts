@@ -3,6 +3,7 @@ import type { LogProbs } from "../../src/greedy.ts";
 import { type HitOptions, HitPicker, LABELLED, SPELLED } from "../../src/keyword_hits.ts";
 import { KeywordSearch, readKeywords } from "../../src/keyword_search.ts";
 import { LabelScores } from "../../src/label_scores.ts";
+import { Pronunciations } from "../../src/pronunciations.ts";
 import { Vocabulary } from "../../src/vocabulary.ts";
 import { answers, distance, type Packed, unpack } from "../answers.ts";
 
@@ -77,6 +78,24 @@ test("what was typed is normalised, and what the model cannot write is said", ()
     isRefused: true,
   });
   expect(readKeywords("ab, abcd", vocabulary).note).toBe("Very short keywords are found in other words too: ab.");
+});
+
+test("keywords of a model of phones are looked up, and what is in no dictionary is said", () => {
+  const vocabulary = new Vocabulary(["AH", "G", "K", "V", "W", "Y", "UW", "Z"], "phone");
+  const said = Pronunciations.parse(["view\tV Y UW", "woo\tW UW", "woo\tV UW"]);
+  const note = "The dictionary does not say how view glass is said; write it in phones, such as [AH G K].";
+  expect(readKeywords("Views,view  glass", vocabulary, said)).toEqual({ keywords: ["Views"], note, isRefused: true });
+  expect(readKeywords("[V Y UW Z], [Q]", vocabulary, said).keywords).toEqual(["[V Y UW Z]"]);
+  expect(readKeywords("woo", vocabulary, said).note).toBe("Very short keywords are found in other words too: woo.");
+  expect(said.of("wooview")).toEqual(["W UW V Y UW", "V UW V Y UW"]);
+  const heard = frames([0.1, 0, 0, 0, 0.9, 0, 0, 0, 0], [0.1, 0, 0, 0, 0, 0, 0, 0.9, 0]); // V, UW
+  expect(new KeywordSearch(["woo"], vocabulary, 0.04, said).feed(heard).confidences[1]).toBe(1);
+});
+
+test("a packed dictionary is read as Python packs it", async () => {
+  const { packed, words } = answers<{ packed: string; words: Record<string, string[]> }>("pronunciations");
+  const said = await Pronunciations.unpack(packed);
+  for (const [word, ways] of Object.entries(words)) expect(said.ofPhrase(word), word).toEqual(ways);
 });
 
 function pick(rows: number[][], options: Partial<HitOptions> = {}, thresholds = rows[0]!.map(() => 0.5)) {

@@ -1,0 +1,51 @@
+"""Keywords in the tokens of the model that looks for them: as they are written, or for a model of phones as said."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from speechrnn.decoding.keyword_search import spell
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import ConfigError, TextError
+from speechrnn.runtime.model_file import ModelInfo
+
+PHONES = re.compile(r"\[([^][]*)\]")  # [V Y UW] instead of view
+
+
+def pronounce(info: ModelInfo, keywords: Iterable[Keyword]) -> tuple[Keyword, ...]:
+    """Bring the spellings of keywords to tokens of the model, with spaces between them where it writes phones.
+
+    Every way that the dictionary has to say a spelling becomes a spelling of its own. Spellings between brackets are
+    phones already.
+
+    Raises:
+        TextError: If a word is not in the model's dictionary, or the model lacks a phone.
+        ModelFileError: If the model of phones has no dictionary.
+    """
+    if info.vocabulary.unit != "phone":
+        return tuple(keywords)
+    return tuple(
+        replace(keyword, spellings=ways_to_say(info, keyword)) if keyword.spellings else keyword
+        for keyword in keywords
+    )
+
+
+def ways_to_say(info: ModelInfo, keyword: Keyword) -> tuple[str, ...]:
+    """List the ways to say a keyword, each once; errors as ``pronounce``."""
+    ways = [way for spelling in keyword.spellings for way in ways_to_say_spelling(info, keyword, spelling)]
+    return tuple(dict.fromkeys(ways))
+
+
+def ways_to_say_spelling(info: ModelInfo, keyword: Keyword, spelling: str) -> tuple[str, ...]:
+    """List the ways to say one spelling; errors as ``pronounce``."""
+    phones = PHONES.fullmatch(spelling)
+    if phones:
+        if not phones[1].split():
+            raise ConfigError(f"keyword {keyword.label!r}: no phones in {spelling!r}")
+        spell(info.vocabulary, phones[1])
+        return (" ".join(phones[1].split()),)
+    try:
+        return info.pronunciations.of_phrase(info.vocabulary.normalize(spelling))
+    except TextError as error:
+        example = " ".join(info.vocabulary.tokens[:3])
+        raise TextError(f"keyword {keyword.label!r}: {error} between brackets, such as [{example}]") from None
