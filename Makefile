@@ -102,6 +102,27 @@ model-read-en: exp/read_en/data/train.jsonl.gz ## train a model of read English 
 	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8-weights \
 	  --card recipes/librispeech/card.json --check exp/read_en/data/dev.jsonl.gz --overwrite
 
+exp/speech_commands_35/data/train.jsonl.gz: | .venv/train
+	@$(BIN)/python recipes/speech_commands/prepare.py --classes 35 $(if $(SPEECH_COMMANDS),--source $(SPEECH_COMMANDS)) \
+	  --out $(@D)
+
+# A model of letters of a few epochs tells where in the text the pauses are.
+exp/letters/segments.jsonl.gz: exp/read_en/data/train.jsonl.gz
+	@mkdir -p $(@D)/data && cp exp/read_en/data/*.jsonl.gz $(@D)/data
+	@$(call FIT,exp/letters,recipes/librispeech/bilstm_ctc.yaml) --trainer.max_epochs 6
+	@$(BIN)/speechrnn prepare segments exp/librispeech/data/train.jsonl.gz $@ -m exp/letters/checkpoints/last.ckpt
+
+exp/phones/data/train.jsonl.gz: exp/letters/segments.jsonl.gz exp/speech_commands_35/data/train.jsonl.gz exp/noise/train.jsonl.gz
+	@$(BIN)/python recipes/phones/prepare.py $(if $(CMUDICT),--source $(CMUDICT)) --segments $< --out $(@D)
+
+model-phones-en: exp/phones/data/train.jsonl.gz ## train the shipped model phones-en again (three hours on two cores)
+	@$(call FIT,exp/phones,recipes/phones/bilstm_ctc.yaml) --init-from exp/letters/checkpoints/last.ckpt
+	@$(BIN)/speechrnn export exp/phones/checkpoints/best.ckpt exp/phones/phones-en.onnx --int8-weights \
+	  --card recipes/phones/card.json --pronunciations $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict \
+	  --check exp/phones/data/dev.jsonl.gz --overwrite
+	@$(BIN)/speechrnn calibrate -m exp/phones/phones-en.onnx --any-keyword --negatives exp/librispeech/data/dev.jsonl.gz \
+	  --target-fa-per-hour 1
+
 test: .venv/dev lint ## run all tests, the linter and the type checker
 	@$(BIN)/python -m pytest
 

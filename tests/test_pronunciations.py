@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from networks import CHARACTERS, make_model
@@ -17,7 +18,7 @@ from speechrnn.errors import ConfigError, ModelFileError, TextError
 from speechrnn.manifest import read_manifest
 from speechrnn.nn.export import export_model
 from speechrnn.pronunciations import MOST_WAYS, Pronunciations
-from speechrnn.runtime.keyword_spotter import spot
+from speechrnn.runtime.keyword_spotter import SpotterOptions, find_threshold, spot
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.text import Vocabulary
 
@@ -238,3 +239,47 @@ def test_a_dictionary_that_does_not_go_with_a_model_is_refused(
     assert main(["export", model, str(tmp_path / "2.onnx"), "--pronunciations", str(words)]) == 1
     assert complaint in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.onnx", "words.dict"]
+
+
+def test_any_keyword_has_a_threshold_by_its_length_that_keeps_to_the_false_alarms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_phone_model(
+        tmp_path / "phones.onnx", [*TONES, "abca A B C A", "acbac A C B A C", "baccab B A C C A B"]
+    )
+    rng, folder = np.random.default_rng(0), tmp_path / "background"
+    folder.mkdir()
+    for number in range(4):
+        soundfile.write(
+            folder / f"{number}.wav", speak("".join(rng.choice(list("abc"), size=90))), SAMPLE_RATE
+        )
+    command = ["calibrate", "-m", str(path), "--any-keyword", "--negatives", str(folder)]
+    bearable = []
+    for rate in ("0", "1000"):
+        assert main([*command, "--target-fa-per-hour", rate]) == 0
+        assert " 4 phones: threshold " in capsys.readouterr().out
+        bearable.append(ModelFile(path).info.decoding.usual_thresholds)
+    model, kept = ModelFile(path), bearable[1]
+    # Some of these words are said by chance; only a thousand false alarms an hour leave room for that.
+    assert bearable[0][3] > 0.9
+    assert kept[3] < 0.5
+    assert kept[:3] == [1.0, 1.0, 1.0]
+    for number, word in ((4, "abca"), (4, "[A B C A]"), (6, "baccab"), (40, "[" + 40 * "A B " + "]")):
+        keyword = Keyword(label="x", spellings=(word,))
+        threshold = kept[min(number, len(kept)) - 1]
+        assert find_threshold(model, keyword, SpotterOptions()) == threshold
+        assert find_threshold(model, replace(keyword, threshold=0.3), SpotterOptions()) == 0.3
+
+
+def test_a_model_without_phones_has_no_usual_thresholds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, clip = str(write_model(tmp_path / "tones.onnx")), record(tmp_path / "1.wav", "abba")
+    assert main(["calibrate", "-m", model, "--any-keyword", "--negatives", str(tmp_path)]) == 1
+    assert "is for models of phones" in capsys.readouterr().err
+    for wrong in (
+        ["--any-keyword"],
+        ["--any-keyword", "--keywords", "a", "--negatives", clip],
+        [clip, "--any-keyword"],
+    ):
+        assert main(["calibrate", "-m", model, *wrong]) == 2

@@ -21,12 +21,14 @@ from speechrnn.cli.spotter_options import (
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
 from speechrnn.decoding import DecodingOptions
 from speechrnn.decoding.words import temper
+from speechrnn.evaluation.any_keyword import calibrate_any
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
 from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
 from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.tune import compute_readings, fit_confidences
 from speechrnn.manifest import read_manifest
 from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds
+from speechrnn.runtime.model_registry import KEYWORD_MODEL
 
 TARGET = 0.5
 
@@ -40,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_into_option(parser)
     group = parser.add_argument_group("thresholds of keywords, instead of MANIFEST")
     add_keyword_option(group, required=False)
+    group.add_argument(
+        "--any-keyword",
+        action="store_true",
+        help="instead of --keywords: usual thresholds for typed keywords of each length, from words drawn at random, "
+        "kept in a model of phones",
+    )
     group.add_argument(
         "--negatives",
         type=Path,
@@ -64,12 +72,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the arguments ask; 2 if they ask for nothing, or for both."""
-    if (args.manifest is None) == (args.keywords is None) or (args.keywords is None) != (
-        args.negatives is None
-    ):
-        say("speechrnn calibrate: error: give a MANIFEST, or --keywords with --negatives")
+    wanted = [args.manifest is not None, args.keywords is not None, args.any_keyword]
+    if sum(wanted) != 1 or (args.manifest is None) != (args.negatives is not None):
+        say("speechrnn calibrate: error: give a MANIFEST, or --keywords or --any-keyword with --negatives")
         return 2
+    if args.any_keyword:
+        return calibrate_lengths(args)
     return calibrate_confidences(args) if args.keywords is None else calibrate_thresholds(args)
+
+
+def calibrate_lengths(args: argparse.Namespace) -> int:
+    """Set the usual thresholds of typed keywords, and keep them in the model."""
+    model, target = open_model(args), writable_model(args, default=KEYWORD_MODEL)
+    negatives = find_recordings(args.negatives)
+    with Progress("listening", total=len(negatives)) as progress:
+        thresholds = calibrate_any(
+            model,
+            negatives,
+            rate=args.target_fa_per_hour,
+            options=read_spotter_options(args, model),
+            on_audio=lambda seconds: progress.advance(audio_s=seconds),
+        )
+    for size, threshold in enumerate(thresholds, start=1):
+        put(f"{size:>2} phones: threshold {threshold:.4f}")
+    keep_choice(target, lambda choice: replace(choice, usual_thresholds=thresholds))
+    return 0
 
 
 def calibrate_thresholds(args: argparse.Namespace) -> int:
@@ -77,7 +104,7 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
     model = open_model(args)
     keywords = read_keywords(args.keywords, model)  # first: what was meant as a file is not typed
     typed = [source for source in args.keywords if not is_stored(source)]
-    target = writable_model(args) if typed else None
+    target = writable_model(args, default=KEYWORD_MODEL) if typed else None
     negatives = find_recordings(args.negatives)
     positives = find_positives(args.positives, keywords) if args.positives else []
     with Progress("listening", total=len(negatives) + len(positives)) as progress:

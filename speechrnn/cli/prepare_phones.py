@@ -1,9 +1,7 @@
 """``speechrnn prepare phones``: transcripts in phones instead of words."""
 
 import argparse
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
@@ -21,7 +19,6 @@ examples:
   speechrnn prepare phones data/dev.jsonl.gz phones/dev.jsonl.gz --pronunciations cmudict.dict
   speechrnn prepare phones data/train.jsonl.gz phones/train.jsonl.gz --pronunciations cmudict.dict --skip-unknown
 """
-MOST_NAMED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,39 +49,26 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         TextError: If there are unknown words, and utterances must not be left out.
     """
-    pronunciations = Pronunciations.read(args.pronunciations)
-    utterances = read_manifest(args.source)
-    unknown = count_unknown(utterances, pronunciations)
-    if unknown and not args.skip_unknown:
-        raise TextError(
-            f"{args.source}: the dictionary has no {name_most(unknown)}. Add them, as a second --pronunciations, or "
-            "leave utterances with them out: --skip-unknown"
-        )
+    from speechrnn.training.phone_texts import name_unknown, to_phones
     from speechrnn.training.prepare import prepare_utterances  # lhotse takes seconds to import
 
-    with Progress("writing", total=len(utterances)) as progress:
-
-        def translated() -> Iterator[Utterance]:
-            for utterance in utterances:
-                progress.advance()
-                if not any(word in unknown for word in utterance.text.split()):
-                    yield replace(utterance, text=pronunciations.of_phrase(utterance.text)[0])
-
-        prepared = prepare_utterances(translated(), args.out, overwrite=args.overwrite)
+    utterances = read_manifest(args.source)
+    spoken, unknown = to_phones(utterances, Pronunciations.read(args.pronunciations))
+    if unknown and not args.skip_unknown:
+        raise TextError(
+            f"{args.source}: the dictionary has no {name_unknown(unknown)}. Add them, as one more --pronunciations, or "
+            "leave utterances with them out: --skip-unknown"
+        )
+    with Progress("writing", total=len(spoken)) as progress:
+        prepared = prepare_utterances(advancing(spoken, progress), args.out, overwrite=args.overwrite)
     put(str(prepared))
     if unknown:
-        left_out = sum(any(word in unknown for word in each.text.split()) for each in utterances)
-        say(f"left out {left_out} utterances with {name_most(unknown)}")
+        say(f"left out {len(utterances) - len(spoken)} utterances with {name_unknown(unknown)}")
     return 0
 
 
-def count_unknown(utterances: Sequence[Utterance], pronunciations: Pronunciations) -> Counter[str]:
-    """Count the words that no dictionary has."""
-    words = Counter(word for utterance in utterances for word in utterance.text.split())
-    return Counter({word: count for word, count in words.items() if not pronunciations.of(word)})
-
-
-def name_most(words: Counter[str]) -> str:
-    """Name the most frequent of words."""
-    named = ", ".join(f"{word!r} ({count}×)" for word, count in words.most_common(MOST_NAMED))
-    return named + (f" and {len(words) - MOST_NAMED} more words" if len(words) > MOST_NAMED else "")
+def advancing(utterances: Sequence[Utterance], progress: Progress) -> Iterator[Utterance]:
+    """Pass utterances on, and the bar with them."""
+    for utterance in utterances:
+        progress.advance()
+        yield utterance

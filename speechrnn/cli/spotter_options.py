@@ -10,6 +10,7 @@ from speechrnn.errors import ConfigError
 from speechrnn.runtime import ModelFile, find_model
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
 from speechrnn.runtime.keyword_spotter import SpotterOptions, default_hits
+from speechrnn.runtime.model_registry import KEYWORD_MODEL
 
 RECORDED_CHUNK_S = 2.0
 
@@ -20,7 +21,7 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help="model file, checkpoint or name of a shipped model; default: an4",
+        help=f"model file, checkpoint or name of a shipped model; default: {KEYWORD_MODEL}",
     )
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=positive_count, metavar="N", help="processor threads")
@@ -77,7 +78,7 @@ def add_detection_options(parser: argparse.ArgumentParser, *, thresholds: bool =
 def open_model(args: argparse.Namespace) -> ModelFile:
     """Open the model that the options name; a checkpoint takes a while the first time."""
     with Progress("opening the model", total=1):
-        path = find_model(args.model)
+        path = find_model(args.model, default=KEYWORD_MODEL)
         path = exported_checkpoint(path) if path.suffix == ".ckpt" else path
         return ModelFile(path, threads=args.threads, device=args.device)
 

@@ -11,6 +11,7 @@ from speechrnn.runtime import ModelFile, find_model, shipped_models
 from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.metadata import write_metadata
 from speechrnn.runtime.model_file import DECODING_KEY
+from speechrnn.runtime.model_registry import DEFAULT_MODEL
 
 
 def add_into_option(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +25,14 @@ def add_into_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def writable_model(args: argparse.Namespace) -> Path:
-    """Find the model file that shall keep the choice, before any work is done for it.
+def writable_model(args: argparse.Namespace, *, default: str = DEFAULT_MODEL) -> Path:
+    """Find the model file that shall keep the choice, before any work is done for it; ``default`` as of ``find_model``.
 
     Raises:
         ConfigError: If it is a checkpoint, or a model that ships with speechrnn.
         ModelFileError: If it is no model file.
     """
-    path = find_model(args.model) if args.into is None else args.into
+    path = find_model(args.model, default=default) if args.into is None else args.into
     # A link is followed when the choice is written.
     if path.resolve() in {shipped.resolve() for shipped in shipped_models().values()}:
         raise ConfigError(f"{path} belongs to the installation; copy it, and tune the copy with -m")

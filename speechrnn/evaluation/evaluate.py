@@ -52,8 +52,10 @@ def evaluate(
         on_utterance: Called after each utterance, for progress.
 
     Raises:
-        ManifestError: If not one utterance could be evaluated, the first one's trouble named.
+        ManifestError: If not one utterance could be evaluated, the first one's trouble named, or references are words
+            and the model writes phones.
     """
+    check_references(transcriber, utterances)
     start, sample_rate = time.perf_counter(), transcriber.info.sample_rate
     results: list[UtteranceResult] = []
     failures: list[Failure] = []
@@ -73,6 +75,17 @@ def evaluate(
     worst = {result.id for result in worst_first(results)[:num_close_ups] if result.words.errors}
     shown = [utterance for utterance in utterances if utterance.id in worst]
     return summarize(transcriber, results, failures, settings=settings, shown=shown)
+
+
+def check_references(transcriber: Transcriber, utterances: Sequence[Utterance]) -> None:
+    """Refuse to compare phones with words, with a ``ManifestError``."""
+    vocabulary = transcriber.info.vocabulary
+    wrong = (each for each in utterances if vocabulary.unit == "phone" and vocabulary.unknown(each.text))
+    for utterance in wrong:
+        raise ManifestError(
+            f"{utterance.place or utterance.id}: the model writes phones, and {utterance.text!r} is none; "
+            "`speechrnn prepare phones` turns a manifest's words into phones"
+        )
 
 
 def note_ratio(ratios: dict[str, float | None], sample_rate: int, name: str, waveform: Waveform) -> None:

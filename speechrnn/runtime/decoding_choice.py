@@ -1,7 +1,7 @@
 """What was found best on a development set for reading a model's answers; kept in the model file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,13 +38,19 @@ class DecodingChoice:
     """With a language model."""
     keyword_thresholds: Mapping[str, float] = field(default_factory=dict)
     """Least confidence of a hit, in [0, 1], by the keyword's label."""
+    usual_thresholds: Sequence[float] = ()
+    """Of typed keywords of 1, 2, 3, … phones that have none of their own; longer ones have the last."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the value."""
         check_temperature("temperature", self.temperature)
-        for label, threshold in self.keyword_thresholds.items():
+        named = {f"keyword_thresholds.{label}": value for label, value in self.keyword_thresholds.items()}
+        named |= {
+            f"usual_thresholds.{place}": value for place, value in enumerate(self.usual_thresholds, start=1)
+        }
+        for name, threshold in named.items():
             if not 0 <= threshold <= 1:
-                raise ConfigError(f"keyword_thresholds.{label} must be in [0, 1], got {threshold!r}")
+                raise ConfigError(f"{name} must be in [0, 1], got {threshold!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the model file."""

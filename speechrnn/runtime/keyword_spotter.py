@@ -36,7 +36,8 @@ class SpotterOptions:
 
     threshold: float | None = None
     """Least confidence of hits of keywords that have none of their own, in [0, 1]; when not given, what the model was
-    calibrated to, or else 0.5 for spelled keywords, 0.8 for recorded ones and 0.9 for a classifier's labels."""
+    calibrated to for the keyword, or for any of its length, or else 0.5 for spelled keywords, 0.8 for recorded ones and
+    0.9 for a classifier's labels."""
     search: SearchOptions = DEFAULT_SEARCH
     """With a CTC model."""
     hits: HitOptions | None = None
@@ -270,7 +271,17 @@ def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) 
             return threshold
     if model.info.task == "classification":
         return CLASSIFIER_THRESHOLD
-    return SPELLED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
+    return usual_threshold(model, keyword) if keyword.spellings else RECORDED_THRESHOLD
+
+
+def usual_threshold(model: ModelFile, keyword: Keyword) -> float:
+    """Choose the threshold of a typed keyword by its length, where the model was calibrated for any keyword."""
+    by_length = model.info.decoding.usual_thresholds
+    if not by_length or model.info.vocabulary.unit != "phone":
+        return SPELLED_THRESHOLD
+    [spoken] = pronounce(model.info, [keyword])
+    shortest = min(len(way.split()) for way in spoken.spellings)
+    return by_length[min(shortest, len(by_length)) - 1]
 
 
 def default_hits(model: ModelFile) -> HitOptions:

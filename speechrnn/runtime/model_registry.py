@@ -6,6 +6,7 @@ from pathlib import Path
 from speechrnn.errors import ModelFileError
 
 DEFAULT_MODEL = "an4"
+KEYWORD_MODEL = "phones-en"  # of the commands that look for keywords
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
 
 
@@ -14,23 +15,24 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(MODELS_FOLDER.glob("*.onnx"))}
 
 
-def find_model(model: str | PathLike[str] | None = None) -> Path:
+def find_model(model: str | PathLike[str] | None = None, *, default: str = DEFAULT_MODEL) -> Path:
     """Find a model file or checkpoint by the name of a shipped model or by its path.
 
     Args:
         model: A name without a suffix, or a path; the default model when not given. Where a file of a
             shipped model's name exists in the working folder, write ``./name`` for the file.
+        default: Name of the shipped model that is taken then.
 
     Raises:
         ModelFileError: If there is neither a shipped model nor a file of that name.
     """
     shipped = shipped_models()
-    name = DEFAULT_MODEL if model is None else str(model)
+    name = default if model is None else str(model)
     if name in shipped:
         return shipped[name]
     if model is None:
         raise ModelFileError(
-            f"the model {DEFAULT_MODEL!r} is missing from this installation of speechrnn; "
+            f"the model {default!r} is missing from this installation of speechrnn; "
             "name a model file instead, or install speechrnn again"
         )
     path = Path(model)

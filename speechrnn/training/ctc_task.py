@@ -137,8 +137,11 @@ class CTCTask(pl.LightningModule):
         """Log loss and error rates, the signs of a collapse to blanks, and two sample pairs."""
         self.log("val/loss", self.token_loss)
         self.log("val/error_rate", self.word_errors, prog_bar=True)
-        self.log("val/wer", self.word_errors)
-        self.log("val/cer", self.character_errors)
+        if self.config.vocabulary.unit == "phone":
+            self.log("val/per", self.word_errors)
+        else:
+            self.log("val/wer", self.word_errors)
+            self.log("val/cer", self.character_errors)
         self.log("val/blank_share", self.blank_frames)
         self.log("val/non_empty_share", self.spoken)
         log_sample_pairs(self, self.sample_pairs)
@@ -164,8 +167,10 @@ class CTCTask(pl.LightningModule):
             )
 
     def on_test_epoch_end(self) -> None:
-        """Report the word error rate over all processes, with its interval."""
-        finish_test(self, self.results, name="wer", title="word error rate")
+        """Report the word error rate, or that of phones, over all processes, with its interval."""
+        of_phones = self.config.vocabulary.unit == "phone"
+        name, title = ("per", "phone error rate") if of_phones else ("wer", "word error rate")
+        finish_test(self, self.results, name=name, title=title)
         self.results = []
 
     def predict_step(self, batch: SpeechBatch, batch_idx: int) -> list[dict[str, str]]:

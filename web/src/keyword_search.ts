@@ -31,7 +31,7 @@ export interface TypedKeywords {
 }
 
 /** The ways to write or say a keyword, each in the model's tokens; none if it cannot be. */
-function waysToSpell(keyword: string, vocabulary: Vocabulary, pronunciations: Pronunciations | null): number[][] {
+export function waysToSpell(keyword: string, vocabulary: Vocabulary, pronunciations: Pronunciations | null): number[][] {
   const phones = vocabulary.unit === "phone" ? (PHONES.exec(keyword)?.[1]?.trim() ?? null) : keyword;
   const ways = phones === null ? (pronunciations?.ofPhrase(keyword) ?? []) : [phones];
   return ways.filter((way) => way && !vocabulary.unknown(way).length).map((way) => vocabulary.encode(way));

@@ -26,6 +26,8 @@ export interface ModelInfo {
   temperature: number;
   /** Least confidences of hits of keywords, as far as they were calibrated. */
   thresholds: ReadonlyMap<string, number>;
+  /** Those of other typed keywords of 1, 2, 3, … phones. */
+  usualThresholds: readonly number[];
   /** Of a model of phones: how words are said, packed, and when `Recognizer` has opened it. */
   packedPronunciations: string;
   pronunciations: Pronunciations | null;
@@ -107,6 +109,7 @@ function parseInfo(metadata: Map<string, string>, fileName: string): ModelInfo {
     clock: { frameS: samples / sampleRate, firstS: Math.max(0, nFft - samples) / 2 / sampleRate },
     temperature: decoding.temperature ?? 1,
     thresholds: new Map(Object.entries(decoding.keyword_thresholds ?? {})),
+    usualThresholds: decoding.usual_thresholds ?? [],
     packedPronunciations: metadata.get("speechrnn.pronunciations") ?? "",
     pronunciations: null,
     geometry: new FrameGeometry(nFft, hopLength, subsampling, features.deltas ?? 0),

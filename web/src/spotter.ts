@@ -2,7 +2,7 @@
 
 import type { LogProbs } from "./greedy.ts";
 import { type Candidate, HitPicker, LABELLED, SPELLED } from "./keyword_hits.ts";
-import { KeywordSearch, type Scores } from "./keyword_search.ts";
+import { KeywordSearch, type Scores, waysToSpell } from "./keyword_search.ts";
 import { LABEL_THRESHOLD, LABEL_WINDOWS, LabelScores } from "./label_scores.ts";
 import type { Hit } from "./messages.ts";
 import type { ModelInfo } from "./model_file.ts";
@@ -19,17 +19,18 @@ export class Spotter {
   /** Begin, for a classifier's labels or typed keywords, where `firstFrame` frames were heard before. */
   constructor(
     private readonly keywords: readonly string[],
-    { task, vocabulary, clock, thresholds, pronunciations }: ModelInfo,
+    info: ModelInfo,
     firstFrame = 0,
   ) {
+    const { task, vocabulary, clock, thresholds, pronunciations } = info;
     const isClassifier = task === "classification";
-    const usual = isClassifier ? LABEL_THRESHOLD : SPELLED_THRESHOLD;
     const frameS = isClassifier ? LABEL_WINDOWS.chunkS : clock.frameS;
     this.clock = { frameS, firstS: (isClassifier ? 0 : clock.firstS) + firstFrame * frameS };
     this.scores = isClassifier
       ? new LabelScores(keywords.map((label) => vocabulary.tokens.indexOf(label)))
       : new KeywordSearch(keywords, vocabulary, frameS, pronunciations);
-    const least = keywords.map((keyword) => thresholds.get(keyword) ?? usual);
+    const usual = (keyword: string) => (isClassifier ? LABEL_THRESHOLD : usualThreshold(keyword, info));
+    const least = keywords.map((keyword) => thresholds.get(keyword) ?? usual(keyword));
     this.picker = new HitPicker(least, frameS, isClassifier ? LABELLED : SPELLED);
   }
 
@@ -54,4 +55,11 @@ export class Spotter {
     const [startS, endS] = [firstS + start * frameS, firstS + (end + 1) * frameS];
     return { keyword: this.keywords[keyword]!, startS: Math.max(0, startS), endS, confidence };
   }
+}
+
+/** The threshold of a typed keyword by its length, where the model was calibrated for any keyword. */
+function usualThreshold(keyword: string, { vocabulary, pronunciations, usualThresholds }: ModelInfo): number {
+  if (!usualThresholds.length || vocabulary.unit !== "phone") return SPELLED_THRESHOLD;
+  const shortest = Math.min(...waysToSpell(keyword, vocabulary, pronunciations).map((way) => way.length));
+  return usualThresholds[Math.min(shortest, usualThresholds.length) - 1]!;
 }
