@@ -437,7 +437,7 @@ def test_evaluate_runs_a_classifier_as_a_detector(
 def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["m.tsv", "--keywords", "bcb", "--negatives", "x"], ["--keywords", "bcb"]):
         assert main(["calibrate", "-m", str(folder / "tones.onnx"), *arguments]) == 2
-        assert "give a MANIFEST, or --keywords with --negatives" in capsys.readouterr().err
+        assert "give a MANIFEST, or --keywords or --any-keyword with --negatives" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -303,8 +303,10 @@ def write_words(root: Path, words: Sequence[str]) -> Path:
 
 
 def words_of(recipe: Path) -> tuple[str, ...]:
-    """Find texts that suit a recipe: labels of its own, or words of letters."""
+    """Find texts that suit a recipe: labels or phones of its own, or words of letters."""
     vocabulary = config_from_recipe(recipe).vocabulary
+    if vocabulary.unit == "phone":
+        return tuple(" ".join(vocabulary.tokens[first : first + 3]) for first in range(4))
     return vocabulary.tokens[:4] if vocabulary.unit == "label" else DIGITS
 
 
