@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from speechrnn.decoding.keyword_search import KeywordSearch, SearchOptions, TemplateSearch
+from speechrnn.decoding.keyword_search import (
+    LEAST_SPELLED,
+    SPELLED_SHARE,
+    KeywordSearch,
+    SearchOptions,
+    TemplateSearch,
+)
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.text import Vocabulary
@@ -185,6 +191,21 @@ def test_a_recording_finds_itself_and_two_best_are_averaged() -> None:
     assert starts[-1, 0] == 0
 
 
+def test_recordings_and_spellings_of_a_keyword_are_heard_together() -> None:
+    heard, template = random_log_probs(30, seed=11), random_log_probs(6, seed=12)
+    both = Keyword(label="both", spellings=("ab",), templates=(template,))
+    alone = [spelled("ab"), Keyword(label="recorded", templates=(template,))]
+    scores, starts = KeywordSearch(VOCABULARY, [both, spelled("cb")], frame_s=0.04).feed(heard)
+    parts, part_starts = KeywordSearch(VOCABULARY, alone, frame_s=0.04).feed(heard)
+    joined = parts[:, 1] + SPELLED_SHARE * np.maximum(parts[:, 0], LEAST_SPELLED)
+    np.testing.assert_allclose(scores[:, 0], joined)
+    np.testing.assert_array_equal(starts[:, 0], part_starts[:, 1])
+    np.testing.assert_allclose(
+        scores[:, 1], KeywordSearch(VOCABULARY, [spelled("cb")], frame_s=0.04).feed(heard).log_scores[:, 0]
+    )
+    assert np.isfinite(scores[5:, 0]).all()  # where it cannot have been said, too
+
+
 def test_ten_hours_take_no_more_memory_than_ten_seconds() -> None:
     piece = random_log_probs(10 * 25, seed=10)
     search = KeywordSearch(VOCABULARY, all_kinds(), frame_s=0.04)
@@ -192,7 +213,8 @@ def test_ten_hours_take_no_more_memory_than_ten_seconds() -> None:
     tracemalloc.start()
     search.feed(piece)
     _, once = tracemalloc.get_traced_memory()
-    search.searches[0][1].frame += 10 * 3600 * 25  # type: ignore[attr-defined]  # ten hours pass
+    assert search.spellings is not None
+    search.spellings.frame += 10 * 3600 * 25  # ten hours pass
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(5):
         search.feed(piece)

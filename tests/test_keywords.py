@@ -1,6 +1,5 @@
 """Keyword lines, by hand."""
 
-import numpy as np
 import pytest
 
 from speechrnn.decoding.keywords import Keyword, check_labels, parse_keyword, parse_keywords, with_thresholds
@@ -64,10 +63,9 @@ def test_double_labels_are_refused_with_both_places() -> None:
         check_labels([keyword, keyword])
 
 
-def test_a_keyword_has_either_spellings_or_templates() -> None:
-    for values in ({}, {"spellings": ("a",), "templates": (np.zeros((2, 3), np.float32),)}):
-        with pytest.raises(ConfigError, match="either spellings or templates"):
-            Keyword(label="a", **values)
+def test_a_keyword_has_spellings_or_templates() -> None:
+    with pytest.raises(ConfigError, match="must have spellings or templates"):
+        Keyword(label="a")
     with pytest.raises(ConfigError, match="an empty spelling"):
         Keyword(label="a", spellings=(" ",))
 

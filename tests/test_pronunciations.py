@@ -18,6 +18,7 @@ from speechrnn.errors import ConfigError, ModelFileError, TextError
 from speechrnn.manifest import read_manifest
 from speechrnn.nn.export import export_model
 from speechrnn.pronunciations import MOST_WAYS, Pronunciations
+from speechrnn.runtime.enrollment import load_enrollment
 from speechrnn.runtime.keyword_spotter import SpotterOptions, find_threshold, spot
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.text import Vocabulary
@@ -283,3 +284,19 @@ def test_a_model_without_phones_has_no_usual_thresholds(
         [clip, "--any-keyword"],
     ):
         assert main(["calibrate", "-m", model, *wrong]) == 2
+
+
+@pytest.mark.parametrize(("label", "spellings"), [("cab", ("cab",)), ("dodo", ()), ("xyz", ())])
+def test_recordings_of_a_word_are_looked_for_by_how_it_is_said_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], label: str, spellings: tuple[str, ...]
+) -> None:
+    model = str(write_phone_model(tmp_path / "phones.onnx", [*TONES, "dodo D D D D"]))
+    takes = [record(tmp_path / f"{number}.wav", text) for number, text in enumerate(("cab", "cb", "cab"))]
+    out = tmp_path / "x.npz"
+    assert main(["enroll", label, *takes, "-m", model, "-o", str(out)]) == 0
+    assert ("by how" in capsys.readouterr().err) == bool(spellings)
+    keyword = load_enrollment(out).keyword
+    assert (keyword.spellings, len(keyword.templates)) == (spellings, 3)
+    assert find_threshold(ModelFile(model), keyword, SpotterOptions()) == (0.72 if spellings else 0.8)
+    assert main(["spot", "-m", model, "--keywords", str(out), record(tmp_path / "heard.wav", "bbcab")]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == label

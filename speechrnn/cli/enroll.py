@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
         enrollment = enroll(model, args.phrase, recordings)
     for found, confidence in zip(inputs, enrollment.agreement, strict=True):
         put(f"{confidence:.2f}\t{found.name}")
+    if enrollment.keyword.spellings:
+        say(f"looked for by the recordings, and by how {args.phrase!r} is said")
     save_enrollment(enrollment, path, overwrite=args.overwrite)
     say(f"kept in {path}; look for it with: speechrnn spot FILE --keywords {path}")
     say(f"false alarms depend on your background: speechrnn calibrate --keywords {path} --negatives DIR")

@@ -24,14 +24,14 @@ BAR, COMMENT = "|", "#"
 
 @dataclass(frozen=True, kw_only=True)
 class Keyword:
-    """A word or phrase to look for: by its spellings, or by recordings of it."""
+    """A word or phrase to look for: by its spellings, by recordings of it, or by both together."""
 
     label: str
     """What a hit is called; unique."""
     spellings: tuple[str, ...] = ()
     """Texts, any of which is the keyword; for a classifier its label."""
     templates: tuple[NDArray[np.float32], ...] = field(default=(), repr=False)
-    """log_probs (frames, tokens) of recordings of the keyword, instead of spellings."""
+    """log_probs (frames, tokens) of recordings of the keyword."""
     boost: float = 0.0
     """Added to the score of each hit, nats a token (or frame of a template)."""
     threshold: float | None = None
@@ -41,8 +41,8 @@ class Keyword:
         """Check the values; a ``ConfigError`` names the keyword."""
         if not self.label.strip():
             raise ConfigError("a keyword must have a label that is not empty")
-        if bool(self.spellings) == bool(self.templates):
-            raise ConfigError(f"keyword {self.label!r} must have either spellings or templates")
+        if not self.spellings and not self.templates:
+            raise ConfigError(f"keyword {self.label!r} must have spellings or templates")
         if not all(spelling.strip() for spelling in self.spellings):
             raise ConfigError(f"keyword {self.label!r} has an empty spelling")
         if not math.isfinite(self.boost):

@@ -191,7 +191,7 @@ def describe(keywords: Sequence[Keyword], listener: Listener, *, elapsed_s: floa
     window = {"window_s": options.window_s} if listener.tracker.is_classifier else {}
     return {
         "keywords": [
-            str(keyword) if keyword.spellings else f"{keyword.label}, {len(keyword.templates)} recordings"
+            str(keyword) if not keyword.templates else f"{keyword.label}, {len(keyword.templates)} recordings"
             for keyword in keywords
         ],
         "chunk_s": options.chunk_s,

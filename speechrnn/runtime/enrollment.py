@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Source, load_audio, source_name
-from speechrnn.decoding.keyword_search import SearchOptions, TemplateSearch
+from speechrnn.decoding.keyword_search import KeywordSearch, SearchOptions, TemplateSearch
 from speechrnn.decoding.keywords import Keyword
-from speechrnn.errors import AudioError, ConfigError
+from speechrnn.errors import AudioError, ConfigError, TextError
 from speechrnn.new_file import new_file
 from speechrnn.runtime.emission_stream import stream_emissions
 from speechrnn.runtime.model_file import ModelFile
+from speechrnn.runtime.pronounced import pronounce
 
 logger = logging.getLogger("speechrnn")
 
@@ -27,6 +28,7 @@ LONGEST_S = 3.0
 # Confidences: takes of a word find each other at 0.73 to 0.84 with the models that we have, other words at 0.66
 # to 0.76, and a recording finds itself at 1, but for what rounding takes.
 ALIKE, SAME = 0.7, 0.9995
+SAID = 0.02  # confidence in the label; half of the takes of a word have 0.06 to 0.4 and more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def enroll(model: ModelFile, label: str, recordings: Sequence[Source]) -> Enroll
             logger.warning(
                 "%s: unlike the other recordings (%.2f); is it %r?", source_name(recording), confidence, label
             )
-    keyword = Keyword(label=label, templates=templates)
+    keyword = Keyword(label=label, spellings=find_spellings(model, label, templates), templates=templates)
     return Enrollment(keyword=keyword, network_sha256=model.network_sha256, agreement=agreement)
 
 
@@ -88,6 +90,22 @@ def make_template(model: ModelFile, recording: Source) -> NDArray[np.float32]:
     if duration_s > LONGEST_S:
         raise AudioError(f"{name}: {duration_s:.1f} s of speech; a keyword takes at most {LONGEST_S:g} s")
     return template
+
+
+def find_spellings(model: ModelFile, label: str, templates: Sequence[NDArray[np.float32]]) -> tuple[str, ...]:
+    """Take the label as a spelling, too, if a model of phones can say it and hears it in half of the recordings."""
+    if model.info.vocabulary.unit != "phone" or not model.info.packed_pronunciations:
+        return ()
+    try:
+        spoken = pronounce(model.info, [Keyword(label=label, spellings=(label,))])
+    except (TextError, ConfigError):
+        return ()
+    frame_s, vocabulary = model.info.clock.frame_s, model.info.vocabulary
+    found = [
+        KeywordSearch(vocabulary, spoken, frame_s=frame_s).feed(template).log_scores.max()
+        for template in templates
+    ]
+    return (label,) if np.exp(np.median(found)) >= SAID else ()
 
 
 def measure_agreement(templates: Sequence[NDArray[np.float32]]) -> tuple[float, ...]:
@@ -133,6 +151,7 @@ def save_enrollment(enrollment: Enrollment, path: Path, *, overwrite: bool = Fal
         "network_sha256": enrollment.network_sha256,
         "boost": keyword.boost,
         "threshold": np.nan if keyword.threshold is None else keyword.threshold,
+        "spellings": np.array(keyword.spellings, dtype=np.str_),
     }
     values |= {f"template_{number}": template for number, template in enumerate(keyword.templates)}
     with new_file(path, overwrite=overwrite, error=ConfigError) as partial, partial.open("wb") as file:
@@ -155,6 +174,7 @@ def load_enrollment(path: Path) -> Enrollment:
             threshold = float(values["threshold"])
             keyword = Keyword(
                 label=str(values["label"]),
+                spellings=tuple(map(str, values["spellings"])) if "spellings" in values else (),
                 templates=templates,
                 boost=float(values["boost"]),
                 threshold=None if np.isnan(threshold) else threshold,

@@ -22,6 +22,7 @@ from speechrnn.runtime.pronounced import pronounce
 logger = logging.getLogger("speechrnn")
 
 SPELLED_THRESHOLD = 0.5
+SPELLED_AND_RECORDED_THRESHOLD = 0.72
 RECORDED_THRESHOLD = 0.8  # at 0.6 an early model of read English had 2,000 false alarms an hour, here 0 to 9
 CLASSIFIER_THRESHOLD = 0.9
 SHORT = 4  # tokens: keywords of fewer are found in other words all the time
@@ -36,8 +37,8 @@ class SpotterOptions:
 
     threshold: float | None = None
     """Least confidence of hits of keywords that have none of their own, in [0, 1]; when not given, what the model was
-    calibrated to for the keyword, or for any of its length, or else 0.5 for spelled keywords, 0.8 for recorded ones and
-    0.9 for a classifier's labels."""
+    calibrated to for the keyword, or for any of its length, or else 0.5 for spelled keywords, 0.8 for recorded ones,
+    0.72 for those that are both, and 0.9 for a classifier's labels."""
     search: SearchOptions = DEFAULT_SEARCH
     """With a CTC model."""
     hits: HitOptions | None = None
@@ -271,7 +272,9 @@ def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) 
             return threshold
     if model.info.task == "classification":
         return CLASSIFIER_THRESHOLD
-    return usual_threshold(model, keyword) if keyword.spellings else RECORDED_THRESHOLD
+    if keyword.templates:
+        return SPELLED_AND_RECORDED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
+    return usual_threshold(model, keyword)
 
 
 def usual_threshold(model: ModelFile, keyword: Keyword) -> float:
@@ -320,7 +323,7 @@ def warn_of_short(model: ModelFile, keywords: Iterable[Keyword]) -> None:
     """Say which keywords will be heard in other words."""
     vocabulary = model.info.vocabulary
     for keyword in keywords:
-        for spelling in keyword.spellings:
+        for spelling in () if keyword.templates else keyword.spellings:
             if vocabulary.unit in ("character", "phone") and len(spell(vocabulary, spelling)) < SHORT:
                 logger.warning(
                     "keyword %r is very short; expect false alarms, or calibrate its threshold", spelling
