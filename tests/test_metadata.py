@@ -41,7 +41,7 @@ def test_a_written_choice_is_read_with_the_model_and_the_network_still_answers(t
     choice = {"temperature": 1.5, "lm": {"alpha": 0.0, "beta": -1.0, "temperature": 2.0}}
     write_metadata(path, {"speechrnn.decoding": json.dumps(choice)})
     model = ModelFile(path)
-    assert model.info.decoding.to_dict() == choice | {"keyword_thresholds": {}}
+    assert model.info.decoding.to_dict() == choice | {"keyword_thresholds": {}, "usual_thresholds": ()}
     assert (model.run(speak("ab")[None], [len(speak("ab"))])[0] == before).all()
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
 

@@ -264,7 +264,7 @@ def test_any_keyword_has_a_threshold_by_its_length_that_keeps_to_the_false_alarm
     # Some of these words are said by chance; only a thousand false alarms an hour leave room for that.
     assert bearable[0][3] > 0.9
     assert kept[3] < 0.5
-    assert kept[:3] == [1.0, 1.0, 1.0]
+    assert kept[:3] == (1.0, 1.0, 1.0)
     for number, word in ((4, "abca"), (4, "[A B C A]"), (6, "baccab"), (40, "[" + 40 * "A B " + "]")):
         keyword = Keyword(label="x", spellings=(word,))
         threshold = kept[min(number, len(kept)) - 1]

@@ -1,7 +1,7 @@
 """What was found best on a development set for reading a model's answers; kept in the model file."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class DecodingChoice:
     """With a language model."""
     keyword_thresholds: Mapping[str, float] = field(default_factory=dict)
     """Least confidence of a hit, in [0, 1], by the keyword's label."""
-    usual_thresholds: Sequence[float] = ()
+    usual_thresholds: tuple[float, ...] = ()
     """Of typed keywords of 1, 2, 3, … phones that have none of their own; longer ones have the last."""
 
     def __post_init__(self) -> None:
@@ -65,7 +65,8 @@ class DecodingChoice:
             TypeError: If a key does not exist.
         """
         lm = plain.get("lm")
-        return cls(**{**plain, "lm": None if lm is None else LmChoice(**lm)})
+        usual = tuple(plain.get("usual_thresholds", ()))
+        return cls(**{**plain, "lm": None if lm is None else LmChoice(**lm), "usual_thresholds": usual})
 
 
 def check_temperature(name: str, value: float) -> None:
