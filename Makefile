@@ -10,7 +10,7 @@ RUN := exp/demo
 CHROMIUM ?= chromium
 FIREFOX ?= firefox-esr
 
-.PHONY: help demo demo-transcribe demo-train model-an4 model-commands-en model-read-en test fuzz lint format bench web test-web measure-web browser firefox docs clean
+.PHONY: help demo demo-transcribe demo-train model-an4 model-commands-en model-read-en model-phones-en test fuzz lint format bench web test-web measure-web browser firefox docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -18,6 +18,7 @@ from speechrnn.errors import ConfigError, ModelFileError, TextError
 from speechrnn.manifest import read_manifest
 from speechrnn.nn.export import export_model
 from speechrnn.pronunciations import MOST_WAYS, Pronunciations
+from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.enrollment import load_enrollment
 from speechrnn.runtime.keyword_spotter import SpotterOptions, find_threshold, spot
 from speechrnn.runtime.model_file import ModelFile
@@ -300,3 +301,40 @@ def test_recordings_of_a_word_are_looked_for_by_how_it_is_said_too(
     assert find_threshold(ModelFile(model), keyword, SpotterOptions()) == (0.72 if spellings else 0.8)
     assert main(["spot", "-m", model, "--keywords", str(out), record(tmp_path / "heard.wav", "bbcab")]) == 0
     assert json.loads(capsys.readouterr().out)["label"] == label
+
+
+def test_a_dictionary_of_short_words_gives_no_usual_thresholds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(write_phone_model(tmp_path / "phones.onnx", ["ab A B"]))
+    record(tmp_path / "1.wav", "abba")
+    assert main(["calibrate", "-m", model, "--any-keyword", "--negatives", str(tmp_path)]) == 1
+    assert "no word of 4 to 14 phones" in capsys.readouterr().err
+
+
+def test_phones_are_not_compared_with_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, clip = str(write_phone_model(tmp_path / "phones.onnx")), record(tmp_path / "1.wav", "cab")
+    words, phones = (tmp_path / f"{name}.csv" for name in ("words", "phones"))
+    write(words, "audio,text", f"{clip},cab")
+    write(phones, "audio,text", f"{clip},C A B")
+    assert main(["evaluate", str(words), "-m", model]) == 1
+    assert "the model writes phones, and 'cab' is none" in capsys.readouterr().err
+    assert main(["evaluate", str(phones), "-m", model]) == 0
+    assert "0 errors in 3 words" in capsys.readouterr().out
+
+
+def test_a_usual_threshold_is_a_confidence() -> None:
+    with pytest.raises(ConfigError, match=r"usual_thresholds.2 must be in \[0, 1\], got 2"):
+        DecodingChoice(usual_thresholds=(1.0, 2))
+
+
+def test_a_file_among_keywords_is_named_by_a_model_without_a_dictionary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, clip = (
+        str(write_phone_model(tmp_path / "phones.onnx", lines=None)),
+        record(tmp_path / "1.wav", "cab"),
+    )
+    keywords = write(tmp_path / "some", "[C A B]")
+    assert main(["spot", "-m", model, "--keywords", f"[A B B A],{keywords}", clip]) == 1
+    assert "is a file among keywords" in capsys.readouterr().err

@@ -39,7 +39,8 @@ def calibrate_any(
         The least confidence for keywords of 1, 2, 3, … phones; 1 for those of too few to be told from other words.
 
     Raises:
-        ConfigError: If the model does not hear phones, or less than a minute of negatives is heard.
+        ConfigError: If the model does not hear phones, its dictionary has no word of a usual length, or less than a
+            minute of negatives is heard.
         ModelFileError: If it has no dictionary.
     """
     if model.info.vocabulary.unit != "phone":
@@ -47,6 +48,8 @@ def calibrate_any(
             f"{model.path}: --any-keyword is for models of phones, whose dictionary has the words"
         )
     words = draw_words(model)
+    if not any(words):
+        raise ConfigError(f"{model.path}: its dictionary has no word of {SHORTEST} to {LONGEST} phones")
     listener = Listener(model, [keyword for group in words for keyword in group], options, on_audio)
     background = listener.hear_negatives(negatives)
     thresholds, first = [1.0] * (SHORTEST - 1), 0

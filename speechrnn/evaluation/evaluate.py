@@ -80,10 +80,12 @@ def evaluate(
 def check_references(transcriber: Transcriber, utterances: Sequence[Utterance]) -> None:
     """Refuse to compare phones with words, with a ``ManifestError``."""
     vocabulary = transcriber.info.vocabulary
-    wrong = (each for each in utterances if vocabulary.unit == "phone" and vocabulary.unknown(each.text))
-    for utterance in wrong:
+    if vocabulary.unit != "phone":
+        return
+    wrong = next((each for each in utterances if vocabulary.unknown(each.text)), None)
+    if wrong is not None:
         raise ManifestError(
-            f"{utterance.place or utterance.id}: the model writes phones, and {utterance.text!r} is none; "
+            f"{wrong.place or wrong.id}: the model writes phones, and {wrong.text!r} is none; "
             "`speechrnn prepare phones` turns a manifest's words into phones"
         )
 

@@ -74,7 +74,7 @@ def describe_file(name: str) -> str:
 def can_write(info: ModelInfo, text: str) -> bool:
     """Tell whether a text is one that a model can hear."""
     if info.vocabulary.unit == "phone":
-        return all(info.pronunciations.of(word) for word in text.split())
+        return bool(info.packed_pronunciations) and all(info.pronunciations.of(word) for word in text.split())
     return not info.vocabulary.unknown(text)
 
 
