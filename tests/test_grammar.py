@@ -18,7 +18,7 @@ def accepts(automaton: Automaton, vocabulary: Vocabulary, text: str) -> bool:
         if token not in automaton.arcs[node]:
             return False
         node = automaton.arcs[node][token]
-    return automaton.word[node] == 0
+    return automaton.words[node] == [0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from speechrnn.decoding.beam_layout import ENDING, PREFIX, TREE_PATH, TREE_PREFIX, Beam, Tree
 from speechrnn.decoding.greedy import check_emissions
 from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.decoding.lexicon import Reading, read_said
 from speechrnn.decoding.search_space import SearchSpace, make_search_space
+from speechrnn.decoding.spelling import Spelling
 from speechrnn.decoding.word_list import WordList
 from speechrnn.errors import ConfigError
 from speechrnn.lm.compiled import import_compiled
 from speechrnn.lm.ngram import NgramModel
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.text import Vocabulary
 
 BLOCK = 256  # frames between two clean-ups of the tree of prefixes
@@ -68,6 +71,7 @@ class BeamDecoder:
         vocabulary: Vocabulary,
         config: BeamConfig = BeamConfig(),
         *,
+        pronunciations: Pronunciations | None = None,
         lm: NgramModel | None = None,
         lexicon: WordList | None = None,
         phrases: WordList | None = None,
@@ -78,19 +82,29 @@ class BeamDecoder:
         Args:
             vocabulary: Of a CTC model.
             config: Width and weights.
+            pronunciations: How words are said, of a model of phones: with a language model over words or a lexicon,
+                its phones are read as words.
             lm: Language model over words, or over the model's own tokens.
-            lexicon: The only words that may occur; a spelled-out grammar of digits or letters, for example.
+            lexicon: The only words that may occur; a spelled-out grammar of digits or letters, for example. Where
+                phones are read as words, a word's own phones may stand behind a tab.
             phrases: The only texts that may be answered.
             hot_words: Words or phrases and what each adds to the score, in nats.
 
         Raises:
-            ConfigError: If options exclude each other, a language model does not fit the vocabulary (with
-                the counts), or a word, phrase or hot word has a token that the vocabulary lacks.
+            ConfigError: If options exclude each other, or a language model does not fit the vocabulary or the
+                pronunciations (with the counts).
+            TextError: If a word, phrase or hot word has a token that the vocabulary lacks, or nobody says how to say
+                it.
         """
         self.vocabulary = vocabulary
         self.kernel = beam_kernel()
         self.space = make_search_space(
-            vocabulary, config, lm=lm, lexicon=lexicon, phrases=phrases, hot_words=hot_words
+            Spelling(vocabulary, pronunciations if vocabulary.unit == "phone" else None),
+            config,
+            lm=lm,
+            lexicon=lexicon,
+            phrases=phrases,
+            hot_words=hot_words,
         )
         self.config = self.space.config
 
@@ -150,6 +164,12 @@ class BeamStream:
         self.live_size = 1
 
     @property
+    def columns(self) -> NDArray[np.int32]:
+        """The column of log probabilities of each token of the search."""
+        columns: NDArray[np.int32] = self.space.tokens["column"]
+        return columns
+
+    @property
     def space(self) -> SearchSpace:
         """What may be said, and what it is worth."""
         return self.decoder.space
@@ -164,10 +184,10 @@ class BeamStream:
         for start in range(0, len(frames), BLOCK):  # hours of them are never copied whole
             block = np.ascontiguousarray(frames[start : start + BLOCK], dtype=np.float64)
             check_frames(block, self.name, self.num_frames, len(self.decoder.vocabulary))
-            self.accept_block(block)
+            self.accept_block(block if len(self.space.tokens) == block.shape[1] else block[:, self.columns])
 
     def accept_block(self, frames: NDArray[np.float64]) -> None:
-        """Search on through at most ``BLOCK`` frames."""
+        """Search on through at most ``BLOCK`` frames (time, tokens of the search)."""
         if self.tree.size.max() > 2 * self.live_size + BLOCK:
             beam_tree().compact(self.size, self.beam, self.tree)
             self.live_size = int(self.tree.size.max())
@@ -200,17 +220,21 @@ class BeamStream:
         hypotheses: dict[
             str, Hypothesis
         ] = {}  # spaces at the ends or twice may tell prefixes apart, not texts
-        for row in np.argsort(-totals, kind="stable"):
-            if len(hypotheses) == n_best or totals[row] == -np.inf:
+        for place in np.argsort(-totals, axis=None, kind="stable"):
+            row, last_word = divmod(int(place), totals.shape[1])
+            if len(hypotheses) == n_best or totals[row, last_word] == -np.inf:
                 break
-            found = self.hypothesis(
-                int(row), float(acoustics[row]), float(lm_scores[row]), float(totals[row])
+            found = replace(
+                self.hypothesis(row, last_word=last_word),
+                log_prob=float(acoustics[row]),
+                lm_log_prob=float(lm_scores[row, last_word]),
+                score=float(totals[row, last_word]),
             )
             hypotheses.setdefault(found.text, found)
         return list(hypotheses.values())
 
-    def hypothesis(self, row: int, log_prob: float, lm_log_prob: float, score: float) -> Hypothesis:
-        """Read one prefix and its best path."""
+    def hypothesis(self, row: int, *, last_word: int) -> Hypothesis:
+        """Read one prefix and its best path; ``last_word`` tells which of the words that end there was said."""
         vocabulary, paths = self.decoder.vocabulary, self.tree.paths
         endings = self.beam.endings[row]
         best = endings[endings["best"].argmax()]
@@ -224,16 +248,19 @@ class BeamStream:
             peaks.append(min(1.0, float(np.exp(peak))))
             path, end, peak = int(node["before"]), int(node["end_before"]), float(node["peak_before"])
         tokens.reverse()
+        words, space = Reading("", ()), self.space
+        if space.words.said:
+            words = read_said(space.words.automaton, space.words.said, space.tokens[tokens], last_word)
+            tokens = self.columns[tokens].tolist()
         return Hypothesis(
-            text=vocabulary.normalize(vocabulary.decode(tokens)),
+            text=words.text or vocabulary.normalize(vocabulary.decode(tokens)),
             tokens=tuple(tokens),
+            word_starts=words.starts,
             frames=tuple(reversed(starts)),
-            log_prob=log_prob,
+            log_prob=-math.inf,
             confidence=float(np.mean(peaks)) if peaks else 1.0,
             ends=tuple(reversed(ends)),
             peaks=tuple(reversed(peaks)),
-            lm_log_prob=lm_log_prob,
-            score=score,
         )
 
 

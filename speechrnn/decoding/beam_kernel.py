@@ -51,10 +51,19 @@ def lm_step(lm: Any, state: int, word: int) -> tuple[float, int]:
 
 
 @compile_small
-def finish_word(prefix: Any, lm: Any, lexicon: Any, options: Any) -> bool:
-    """End the unfinished word of a prefix, in place; False if it may not end here."""
-    word = lexicon.nodes[prefix.lexicon].word if prefix.lexicon != UNKNOWN_WORD else NONE
-    if word == NONE:
+def count_words(lexicon: Any, node: int) -> int:
+    """Count the words that end in a node: none, one, or some that sound alike."""
+    if node == UNKNOWN_WORD:
+        return 0
+    return int(lexicon.nodes[node + 1].first_word - lexicon.nodes[node].first_word)
+
+
+@compile_small
+def finish_word(prefix: Any, choice: int, lm: Any, lexicon: Any, options: Any) -> bool:
+    """End the unfinished word of a prefix, one of those that end here, in place; False if none does."""
+    if choice < count_words(lexicon, prefix.lexicon):
+        word = lexicon.words[lexicon.nodes[prefix.lexicon].first_word + choice]
+    else:
         if options.closed:
             return False
         word = options.unknown
@@ -100,13 +109,13 @@ def append_token(prefix: Any, token: int, lm: Any, lexicon: Any, hot: Any, token
         if is_separator and prefix.lexicon == 0:
             return False
         if (
-            (is_separator or tokens[token].begins_word)
+            (is_separator or (options.words_begin and tokens[token].begins_word))
             and prefix.lexicon != 0
-            and not finish_word(prefix, lm, lexicon, options)
+            and not finish_word(prefix, tokens[token].choice, lm, lexicon, options)
         ):
             return False
         if not is_separator and prefix.lexicon != UNKNOWN_WORD:
-            prefix.lexicon = follow(lexicon, prefix.lexicon, token)
+            prefix.lexicon = follow(lexicon, prefix.lexicon, tokens[token].arc)
             if prefix.lexicon == NONE and options.closed:
                 return False
     elif options.has_lm:
@@ -136,7 +145,9 @@ def select_tokens(row: Any, options: Any, chosen: Any) -> int:
 
 
 @compile_small
-def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any, options: Any) -> None:
+def stay(
+    beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any, tokens: Any, options: Any
+) -> None:
     """Compute what the prefixes alive are worth after the frame, as they are."""
     for r in range(size):
         row_of_node[beam.prefixes[r].node] = r
@@ -159,7 +170,7 @@ def stay(beam: Any, size: int, row: Any, tree: Any, row_of_node: Any, after: Any
         if parent_row != NONE:
             token = tree.prefixes[beam.prefixes[r].node].token
             after.child_row[parent_row, token] = r
-            repeats = is_last(beam, parent_row, token, tree)
+            repeats = is_last(beam, parent_row, token, tree, tokens)
             before = beam.endings[parent_row, 0].score if repeats else after.either[parent_row]
             after.score[r, 1] = merge(after.score[r, 1], before + row[token], options.sums)
 
@@ -207,6 +218,7 @@ def list_followers(
     """Put the chosen tokens that may follow a node of a closed lexicon into ``followers`` and count them.
 
     They are the node's arcs, and behind an unfinished word what ends it: few, where most tokens lead nowhere.
+    Of words that sound alike, each is followed by beginnings of its own.
     """
     count = 0
     for arc in range(lexicon.nodes[node].first_arc, lexicon.nodes[node + 1].first_arc):
@@ -217,9 +229,10 @@ def list_followers(
     if options.separator != NONE and is_chosen[options.separator]:
         followers[count] = options.separator
         count += 1
-    if node != 0 and lexicon.nodes[node].word != NONE and options.words_begin:
+    num_words = count_words(lexicon, node)
+    if node != 0 and num_words > 0 and options.words_begin:
         for token in chosen:
-            if tokens[token].begins_word:
+            if tokens[token].begins_word and tokens[token].choice < num_words:
                 followers[count] = token
                 count += 1
     return count
@@ -253,7 +266,7 @@ def offer_extensions(
     child_row, either = after.child_row, after.either
     for r in range(size):
         prefix = beam.prefixes[r]
-        last = tree.prefixes[prefix.node].token if prefix.node else NONE
+        last = tokens[tree.prefixes[prefix.node].token].column if prefix.node else NONE
         after_blank, after_any = beam.endings[r, 0].score, either[r]
         needed = floor - prefix.bonus - highest_gain(prefix, lexicon, hot, options)
         if after_any == MINUS_INFINITY or after_any + best_token < needed:
@@ -264,7 +277,7 @@ def offer_extensions(
             num_tried = list_followers(prefix.lexicon, chosen, is_chosen, lexicon, tokens, options, followers)
         for index in range(num_tried):
             token = tried[index]
-            acoustic = (after_blank if token == last else after_any) + row[token]
+            acoustic = (after_blank if tokens[token].column == last else after_any) + row[token]
             if acoustic < needed or child_row[r, token] != NONE or acoustic == MINUS_INFINITY:
                 continue
             prefixes[count] = prefix
@@ -291,6 +304,7 @@ def survive(
     candidates: Any,
     target: Any,
     tree: Any,
+    tokens: Any,
     options: Any,
 ) -> int:
     """Write the best candidates to the next beam; returns its size."""
@@ -304,7 +318,7 @@ def survive(
         num_kept += 1
         r, token = candidates.row[c], candidates.token[c]
         if token >= 0:
-            write_extended(target, size, beam, c, candidates, row, frame, tree)
+            write_extended(target, size, beam, c, candidates, row, frame, tree, tokens)
             size += 1
             continue
         if after.new_row[r] == NONE:
@@ -319,7 +333,8 @@ def survive(
                 log_prob = max(log_prob, row[options.separator])
             stay_in_blank(target.endings[after.new_row[r], 0], beam, r, after, log_prob)
         else:
-            stay_in_token(target.endings[after.new_row[r], 1], beam, r, after, row, frame, tree, options)
+            ending = target.endings[after.new_row[r], 1]
+            stay_in_token(ending, beam, r, after, row, frame, tree, tokens, options)
     return size
 
 
@@ -363,7 +378,7 @@ def advance(
     for t in range(len(log_probs)):
         row = log_probs[t]
         num_chosen = select_tokens(row, options, chosen)
-        stay(beam, size, row, tree, row_of_node, after, options)
+        stay(beam, size, row, tree, row_of_node, after, tokens, options)
         count = offer_stays(beam, size, after, candidates)
         count = offer_extensions(
             beam,
@@ -394,6 +409,7 @@ def advance(
             candidates,
             spare,
             tree,
+            tokens,
             options,
         )
         beam, spare = spare, beam
@@ -421,24 +437,39 @@ def make_workspace(beam_size: int, num_tokens: int) -> tuple[Any, Any]:
 def finish(
     size: int, beam: Any, lm: Any, lexicon: Any, hot: Any, end_of_sentence: int, options: Any
 ) -> tuple[Any, Any, Any]:
-    """Score each prefix as a whole text.
+    """Score each prefix as a whole text, with each of the words that may end there as its last one.
 
     Returns:
-        (size,) total scores (-inf where the text may not end), acoustic scores, and LM scores.
+        (size, choices) total scores (-inf where the text may not end so), (size,) acoustic scores, and (size, choices)
+        LM scores.
     """
-    totals, acoustics, lm_scores = np.empty(size), np.empty(size), np.empty(size)
-    texts = beam.prefixes[:size].copy()
+    num_choices = 1
     for r in range(size):
-        prefix = texts[r]
+        num_choices = max(num_choices, count_words(lexicon, beam.prefixes[r].lexicon))
+    totals, lm_scores = np.full((size, num_choices), MINUS_INFINITY), np.zeros((size, num_choices))
+    acoustics, scratch = np.empty(size), np.empty(1, PREFIX)
+    for r in range(size):
         acoustics[r] = merge(beam.endings[r, 0].score, beam.endings[r, 1].score, options.sums)
-        may_end = True
-        if options.has_lexicon and (prefix.lexicon != 0 or not options.may_be_empty):
-            may_end = finish_word(prefix, lm, lexicon, options)
-        if options.has_lm and end_of_sentence != NONE:
-            prefix.lm_score += lm_step(lm, prefix.lm_state, end_of_sentence)[0]
-        if options.has_hot_words:
-            prefix.extra += hot.at_end[prefix.hot]
-        lm_scores[r] = prefix.lm_score
-        totals[r] = acoustics[r] + options.beta * prefix.num_words + prefix.extra
-        totals[r] += options.alpha * prefix.lm_score if may_end else MINUS_INFINITY
+        for choice in range(max(1, count_words(lexicon, beam.prefixes[r].lexicon))):
+            scratch[0] = beam.prefixes[r]
+            text = scratch[0]
+            if finish_text(text, choice, lm, lexicon, hot, end_of_sentence, options):
+                totals[r, choice] = acoustics[r] + options.beta * text.num_words + text.extra
+                totals[r, choice] += options.alpha * text.lm_score
+                lm_scores[r, choice] = text.lm_score
     return totals, acoustics, lm_scores
+
+
+@compile_small
+def finish_text(
+    text: Any, choice: int, lm: Any, lexicon: Any, hot: Any, end_of_sentence: int, options: Any
+) -> bool:
+    """End a text, in place; False if it may not end here."""
+    unfinished_word = options.has_lexicon and (text.lexicon != 0 or not options.may_be_empty)
+    if unfinished_word and not finish_word(text, choice, lm, lexicon, options):
+        return False
+    if options.has_lm and end_of_sentence != NONE:
+        text.lm_score += lm_step(lm, text.lm_state, end_of_sentence)[0]
+    if options.has_hot_words:
+        text.extra += hot.at_end[text.hot]
+    return True

@@ -59,13 +59,25 @@ TREE_PATH = np.dtype(
 LEXICON_NODE = np.dtype(
     [
         ("first_arc", np.int32),  # arcs lie side by side, sorted by token, up to the next node's first
-        ("word", np.int32),  # the language model's id of the word that ends here; NONE if none does
+        ("first_word", np.int32),  # words that end here, side by side, up to the next node's first
         ("ahead", np.float64),  # highest unigram log probability of the words from here on
     ],
     align=True,
 )
 ARC = np.dtype([("token", np.int32), ("target", np.int32)])
-TOKEN = np.dtype([("begins_word", np.bool_), ("lm_word", np.int32)], align=True)
+TOKEN = np.dtype(
+    [
+        ("begins_word", np.bool_),
+        ("choice", np.int32),  # which of the words that end before it was said
+        (
+            "column",
+            np.int32,
+        ),  # of the log probabilities; tokens of one column run into each other without a blank
+        ("arc", np.int32),  # token by which the lexicon is followed
+        ("lm_word", np.int32),
+    ],
+    align=True,
+)
 
 
 class Beam(NamedTuple):
@@ -132,6 +144,8 @@ class Lexicon(NamedTuple):
     """(nodes + 1,) of LEXICON_NODE."""
     arcs: Any
     """(arcs,) of ARC."""
+    words: NDArray[np.int32]
+    """(words,) the language model's id of each."""
 
 
 class HotWords(NamedTuple):
@@ -161,7 +175,7 @@ class Options(NamedTuple):
     has_lm: bool
     has_lexicon: bool
     words_begin: bool
-    """Whether tokens begin words."""
+    """Whether the automaton is of single words, which tokens begin."""
     closed: bool
     """Whether words outside the lexicon are impossible."""
     may_be_empty: bool

@@ -10,10 +10,10 @@ from speechrnn.lm.scoring import compile_small
 
 
 @compile_small
-def is_last(beam: Any, r: int, token: int, tree: Any) -> bool:
-    """Tell whether a prefix ends in a token: then only a blank in between makes the same token a second one."""
+def is_last(beam: Any, r: int, token: int, tree: Any, tokens: Any) -> bool:
+    """Tell whether a prefix ends in what a token sounds like: then only a blank in between makes it a second one."""
     node = beam.prefixes[r].node
-    return bool(node != 0 and tree.prefixes[node].token == token)
+    return bool(node != 0 and tokens[tree.prefixes[node].token].column == tokens[token].column)
 
 
 @compile_small
@@ -43,7 +43,7 @@ def stay_in_blank(target: Any, beam: Any, r: int, after: Any, log_prob: float) -
 
 @compile_small
 def stay_in_token(
-    target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any, options: Any
+    target: Any, beam: Any, r: int, after: Any, row: Any, frame: int, tree: Any, tokens: Any, options: Any
 ) -> None:
     """Carry a prefix on through its last token, which may also begin only now."""
     token = tree.prefixes[beam.prefixes[r].node].token
@@ -51,7 +51,7 @@ def stay_in_token(
     if token == options.separator:
         source = better_ending(beam, r)
     if parent_row != NONE:
-        begun = begin_from(beam, parent_row, token, tree)
+        begun = begin_from(beam, parent_row, token, tree, tokens)
         if begun.best > source.best:
             begin_token(target, begun, token, row[token], frame, tree)
             target.score = after.score[r, 1]
@@ -63,9 +63,9 @@ def stay_in_token(
 
 
 @compile_small
-def begin_from(beam: Any, r: int, token: int, tree: Any) -> Any:
+def begin_from(beam: Any, r: int, token: int, tree: Any, tokens: Any) -> Any:
     """Choose the ending after which a token may begin."""
-    return beam.endings[r, 0] if is_last(beam, r, token, tree) else better_ending(beam, r)
+    return beam.endings[r, 0] if is_last(beam, r, token, tree, tokens) else better_ending(beam, r)
 
 
 @compile_small
@@ -106,14 +106,15 @@ def add_child(prefixes: Any, number: int, parent: int, token: int) -> None:
 
 @compile_small
 def write_extended(
-    target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any
+    target: Any, k: int, beam: Any, c: int, candidates: Any, row: Any, frame: int, tree: Any, tokens: Any
 ) -> None:
     """Write a candidate that has one token more than its prefix."""
     r, token = candidates.row[c], candidates.token[c]
     target.prefixes[k] = candidates.prefixes[c]
     target.prefixes[k].node = child_of(tree, beam.prefixes[r].node, token)
     clear_ending(target.endings[k, 0])
-    begin_token(target.endings[k, 1], begin_from(beam, r, token, tree), token, row[token], frame, tree)
+    begun = begin_from(beam, r, token, tree, tokens)
+    begin_token(target.endings[k, 1], begun, token, row[token], frame, tree)
     target.endings[k, 1].score = candidates.total[c] - candidates.prefixes[c].bonus
 
 

@@ -14,6 +14,7 @@ from speechrnn.decoding.rescoring import TextScorer, rescore
 from speechrnn.decoding.word_list import WordList
 from speechrnn.errors import ConfigError
 from speechrnn.lm.ngram import NgramModel
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.text import Vocabulary
 
 NUM_RESCORED = 20
@@ -73,6 +74,11 @@ class DecodingOptions:
         return any(getattr(self, f.name) is not None for f in fields(self) if f.default is None)
 
     @property
+    def reads_words(self) -> bool:
+        """Whether words are asked for, which a model of phones has to be told how to say."""
+        return self.lexicon is not None or (self.uses_lm and self.lm is not None and self.lm.unit == "word")
+
+    @property
     def uses_lm(self) -> bool:
         """Whether a language model has a say."""
         return self.lm is not None and self.alpha != 0
@@ -86,6 +92,7 @@ class Decoder:
         vocabulary: Vocabulary,
         options: DecodingOptions = DecodingOptions(),
         *,
+        pronunciations: Pronunciations | None = None,
         alpha: float = 0.5,
         beta: float = 0.0,
     ) -> None:
@@ -94,6 +101,7 @@ class Decoder:
         Args:
             vocabulary: Of a CTC model.
             options: What is asked.
+            pronunciations: How words are said, of a model of phones.
             alpha: Weight of the language model where the options name none.
             beta: Bonus of a word where the options name none.
 
@@ -103,7 +111,11 @@ class Decoder:
         """
         self.vocabulary = vocabulary
         self.options = options
-        self.beam = make_beam_decoder(vocabulary, options, alpha, beta) if options.needs_search else None
+        self.beam = (
+            make_beam_decoder(vocabulary, options, pronunciations, alpha, beta)
+            if options.needs_search
+            else None
+        )
 
     def prepare(self) -> None:
         """Have the search compiled, which takes a quarter of a minute the first time on a machine."""
@@ -171,7 +183,11 @@ class DecodingStream:
 
 
 def make_beam_decoder(
-    vocabulary: Vocabulary, options: DecodingOptions, alpha: float, beta: float
+    vocabulary: Vocabulary,
+    options: DecodingOptions,
+    pronunciations: Pronunciations | None,
+    alpha: float,
+    beta: float,
 ) -> BeamDecoder:
     """Make the beam decoder that the options describe; without a language model words count nothing."""
     default_beta = 0.0 if options.lm is None else beta
@@ -183,6 +199,7 @@ def make_beam_decoder(
     return BeamDecoder(
         vocabulary,
         config,
+        pronunciations=pronunciations,
         lm=options.lm,
         lexicon=options.lexicon,
         phrases=options.phrases,

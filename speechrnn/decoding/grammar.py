@@ -285,7 +285,7 @@ def determinize(states: States) -> Automaton:
     automaton = Automaton([], [])
     while queue:
         subset = queue.popleft()
-        automaton.word.append(0 if subset & states.final else NONE)
+        automaton.words.append([0] if subset & states.final else [])
         arcs = {}
         for token, target in states.step(subset).items():
             if target not in numbers:

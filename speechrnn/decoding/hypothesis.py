@@ -22,6 +22,8 @@ class Hypothesis:
     """The last output frame of each token."""
     peaks: tuple[float, ...] = ()
     """The highest posterior that each token reached, in [0, 1]."""
+    word_starts: tuple[int, ...] = ()
+    """The place of each word's first token, where phones were read as words; they do not tell it themselves."""
     lm_log_prob: float = 0.0
     """Natural log of the text's probability under the language model; 0 without one."""
     score: float = 0.0

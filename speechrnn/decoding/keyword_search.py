@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.decoding.keywords import BAR, Keyword, check_labels
-from speechrnn.decoding.lexicon import checked_text
+from speechrnn.decoding.spelling import Spelling
 from speechrnn.errors import ConfigError
 from speechrnn.text import Vocabulary
 
@@ -256,7 +256,7 @@ class TemplateSearch:
 
 def spell(vocabulary: Vocabulary, spelling: str) -> list[int]:
     """Turn a spelling into tokens; errors as ``KeywordSearch``."""
-    return vocabulary.encode(checked_text(vocabulary, spelling, "keyword"))
+    return vocabulary.encode(Spelling(vocabulary).normalize(spelling, "keyword"))
 
 
 def check_paths(paths: Sequence[tuple[int, Sequence[int]]], keywords: Sequence[Keyword]) -> None:

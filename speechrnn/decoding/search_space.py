@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from speechrnn.decoding.beam_layout import TOKEN, HotWords, LanguageModel, Lexicon, Options
+from speechrnn.decoding.beam_layout import HotWords, LanguageModel, Lexicon, Options
 from speechrnn.decoding.grammar import compile_grammar, count_beginnings, separator_of
 from speechrnn.decoding.hot_words import make_hot_words
-from speechrnn.decoding.lexicon import Automaton, checked_words, lay_out, look_ahead, make_trie
+from speechrnn.decoding.lexicon import Automaton, lay_out, look_ahead, make_trie, read_words, unigram_scores
+from speechrnn.decoding.spelling import Spelling
 from speechrnn.decoding.word_list import WordList, read_lines
 from speechrnn.errors import ConfigError
 from speechrnn.lm.ngram import ARRAYS, SPACE, NgramModel
-from speechrnn.text import SEPARATOR, WORD_BOUNDARY, Vocabulary
+from speechrnn.text import SEPARATOR, Vocabulary
 
 if TYPE_CHECKING:
     from speechrnn.decoding.beam import BeamConfig
@@ -26,16 +27,18 @@ MOST_BEGINNINGS = 2000  # of phrases that are searched through without pruning
 
 
 class SearchSpace(NamedTuple):
-    """What the kernel reads."""
+    """What the kernel reads, and how to read its answer."""
 
     config: "BeamConfig"
     lm: LanguageModel
     lexicon: Lexicon
     hot: HotWords
     tokens: Any
+    """(tokens,) of TOKEN."""
     options: Options
     begin_state: int
     end_of_sentence: int
+    words: "Words"
 
 
 class Words(NamedTuple):
@@ -44,17 +47,21 @@ class Words(NamedTuple):
     automaton: Automaton
     ahead: Any
     """(nodes,): what an unfinished word is worth."""
+    lm_words: Sequence[int]
+    """The language model's id of each word."""
     separated: bool
-    """Whether the automaton is of single words, which separators end."""
+    """Whether the automaton is of single words, which separators or beginnings end."""
     closed: bool
     """Whether nothing else may be said."""
+    said: Sequence[str] = ()
+    """The words, where phones are read as words."""
 
 
-ANYTHING = Words(Automaton([{}], [-1]), np.zeros(1), separated=False, closed=False)
+ANYTHING = Words(Automaton([{}], [[]]), np.zeros(1), [], separated=False, closed=False)
 
 
 def make_search_space(
-    vocabulary: Vocabulary,
+    spelling: Spelling,
     config: "BeamConfig",
     *,
     lm: NgramModel | None,
@@ -63,26 +70,34 @@ def make_search_space(
     hot_words: Mapping[str, float] | None,
 ) -> SearchSpace:
     """Lay out what ``BeamDecoder`` was given; errors as its constructor's."""
+    vocabulary = spelling.vocabulary
     if vocabulary.blank is None:
         raise ConfigError("labels cannot be decoded with CTC: their vocabulary has no blank")
     check_company(lm, lexicon, phrases)
     if config.alpha == 0:
         lm = None
     over_tokens = lm is not None and lm.unit == "character"
+    if over_tokens or (lm is None and lexicon is None):
+        spelling = Spelling(vocabulary)
     token_words = match_tokens(vocabulary, lm) if lm is not None and over_tokens else {}
     counted = config.beta != 0 and not over_tokens  # then it is tokens that count
-    words = choose_words(vocabulary, None if over_tokens else lm, lexicon, phrases, counted=counted)
+    words, spelling = choose_words(spelling, None if over_tokens else lm, lexicon, phrases, counted=counted)
+    num_choices = max(map(len, words.automaton.words))
+    if words.said:
+        config = replace(config, top_tokens=config.top_tokens * (1 + num_choices))
     if words.closed and not words.separated:
         config = exhaustive(config, words.automaton, len(vocabulary))
+    tokens = spelling.make_tokens(token_words, num_choices=num_choices)
     return SearchSpace(
         config=config,
         lm=lm_arrays(lm),
-        lexicon=lay_out(words.automaton, words.ahead),
-        hot=make_hot_words(vocabulary, hot_words or {}),
-        tokens=token_table(vocabulary, token_words, words.separated),
+        lexicon=lay_out(words.automaton, words.ahead, words.lm_words),
+        hot=make_hot_words(spelling, tokens, separator_of(vocabulary), hot_words or {}),
+        tokens=tokens,
         options=make_options(vocabulary, config, lm, words, bool(hot_words)),
         begin_state=lm.begin_state() if lm is not None else 0,
         end_of_sentence=lm.end_of_sentence if lm is not None else -1,
+        words=words,
     )
 
 
@@ -95,29 +110,38 @@ def check_company(lm: NgramModel | None, lexicon: WordList | None, phrases: Word
 
 
 def choose_words(
-    vocabulary: Vocabulary,
+    spelling: Spelling,
     lm: NgramModel | None,
     lexicon: WordList | None,
     phrases: WordList | None,
     *,
     counted: bool,
-) -> Words:
-    """Decide which words may be said, and whether words matter at all."""
+) -> tuple[Words, Spelling]:
+    """Decide which words may be said, and whether words matter at all; returns a lexicon's own spelling, too."""
     if phrases is not None:
         lines, name = read_lines(phrases, "phrases")
-        automaton = compile_grammar(lines, vocabulary, name)
-        return Words(automaton, np.zeros(len(automaton.word)), separated=False, closed=True)
+        automaton = compile_grammar(lines, spelling.vocabulary, name)
+        return Words(automaton, np.zeros(len(automaton.words)), [0], separated=False, closed=True), spelling
     if lexicon is not None:
-        spelled = checked_words(vocabulary, *read_lines(lexicon, "lexicon"))
-        words = {word: 0 if lm is None else lm.word_id(word) for word in spelled}
+        texts, spelling = read_words(spelling, *read_lines(lexicon, "lexicon"))
     elif lm is not None:
-        words = spellable_words(vocabulary, lm)
+        texts = spellable_words(spelling, lm)
     elif counted:
-        words = {}
+        texts = []
     else:
-        return ANYTHING
-    trie = make_trie(vocabulary, words)
-    return Words(trie, look_ahead(trie, lm), separated=True, closed=lexicon is not None)
+        return ANYTHING, spelling
+    lm_words = [0 if lm is None else lm.word_id(text) for text in texts]
+    scores = None if lm is None else unigram_scores(lm, lm_words)
+    trie = make_trie(spelling, texts, scores)
+    words = Words(
+        trie,
+        look_ahead(trie, scores),
+        lm_words,
+        separated=True,
+        closed=lexicon is not None or spelling.is_said,
+        said=texts if spelling.is_said else (),
+    )
+    return words, spelling
 
 
 def exhaustive(config: "BeamConfig", automaton: Automaton, num_tokens: int) -> "BeamConfig":
@@ -154,7 +178,7 @@ def make_options(
         separator=separator_of(vocabulary) if words.separated else -1,
         has_lm=lm is not None,
         has_lexicon=words is not ANYTHING,
-        words_begin=vocabulary.unit != "character",
+        words_begin=words.separated and vocabulary.unit != "character",
         closed=words.closed,
         may_be_empty=words.separated,
         has_hot_words=has_hot_words,
@@ -164,15 +188,6 @@ def make_options(
         unknown_ahead=lm.score(0, lm.unknown)[0] if lm is not None else 0.0,
         unknown_score=float(config.unknown_score if lm is not None else 0.0),
     )
-
-
-def token_table(vocabulary: Vocabulary, token_words: Mapping[str, int], separated: bool) -> Any:
-    """Say what each token means, (tokens,)."""
-    table = np.zeros(len(vocabulary), TOKEN)
-    for token, number in vocabulary.ids.items():
-        begins_word = separated and (vocabulary.is_spaced or token.startswith(WORD_BOUNDARY))
-        table[number] = (begins_word, token_words.get(token, -1))
-    return table
 
 
 def match_tokens(vocabulary: Vocabulary, lm: NgramModel) -> dict[str, int]:
@@ -192,35 +207,42 @@ def match_tokens(vocabulary: Vocabulary, lm: NgramModel) -> dict[str, int]:
     return {token: lm.word_id(name) for token, name in names.items()}
 
 
-def spellable_words(vocabulary: Vocabulary, lm: NgramModel) -> dict[str, int]:
-    """Find the words of a language model that the model can write.
+def spellable_words(spelling: Spelling, lm: NgramModel) -> list[str]:
+    """Find the words of a language model that the model can write, or that its dictionary says.
 
     Raises:
-        ConfigError: If it cannot write most of them, with the counts: then the two do not belong together.
+        ConfigError: If these are not most of them, with the counts: then the two do not belong together.
     """
     special = {lm.unknown, lm.begin_of_sentence, lm.end_of_sentence}
-    numbered = {word: number for number, word in enumerate(lm.vocabulary) if number not in special}
-    words = {word: number for word, number in numbered.items() if can_write(vocabulary, word)}
-    lost = [word for word in numbered if word not in words]
+    known = [word for number, word in enumerate(lm.vocabulary) if number not in special]
+    words = [word for word in known if spelling.can_spell(word)]
+    lost = sorted(set(known) - set(words))
     if len(lost) >= len(words):
-        raise ConfigError(
-            f"the model can write {len(words)} of the language model's {len(numbered)} words, not "
-            f"{name_some(lost)}. Build the language model from text with the model's normalisation "
-            f"({', '.join(vocabulary.normalization) or 'none'})"
-        )
+        raise ConfigError(complain_of_lost(spelling, lost, len(known)))
     if lost:
         logger.warning(
-            "the model cannot write %d of the language model's %d words (%s); they will not be heard",
+            "%s %d of the language model's %d words (%s); they will not be heard",
+            "the dictionary does not say" if spelling.is_said else "the model cannot write",
             len(lost),
-            len(numbered),
+            len(known),
             name_some(lost),
         )
     return words
 
 
-def can_write(vocabulary: Vocabulary, word: str) -> bool:
-    """Tell whether a model can write a word as it stands."""
-    return vocabulary.normalize(word) == word and not vocabulary.unknown(word)
+def complain_of_lost(spelling: Spelling, lost: Sequence[str], num_words: int) -> str:
+    """Say that most words of a language model cannot be heard, and what to do about it."""
+    num_found = num_words - len(lost)
+    if spelling.is_said:
+        return (
+            f"the dictionary says {num_found} of the language model's {num_words} words, not {name_some(lost)}. Build "
+            "the language model from text in words, or write a dictionary into the model that has them"
+        )
+    return (
+        f"the model can write {num_found} of the language model's {num_words} words, not {name_some(lost)}. Build the "
+        "language model from text with the model's normalisation "
+        f"({', '.join(spelling.vocabulary.normalization) or 'none'})"
+    )
 
 
 def name_some(items: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """From tokens to words: when each was spoken, and how sure the model is of it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,19 +59,30 @@ def split_words(
     Returns:
         The words in their order; none for an empty text.
     """
+    said = hypothesis.text.split() if hypothesis.word_starts else None
     return tuple(
         SpokenWord(
-            text=vocabulary.normalize(vocabulary.decode(hypothesis.tokens[i] for i in group)).strip(),
+            text=said[place] if said else spell_out(hypothesis, group, vocabulary),
             start_s=clock.start_s(hypothesis.frames[group[0]]),
             end_s=clock.end_s(hypothesis.ends[group[-1]]),
             confidence=temper(math.prod(hypothesis.peaks[i] for i in group), temperature),
         )
-        for group in group_tokens(hypothesis, vocabulary)
+        for place, group in enumerate(group_tokens(hypothesis, vocabulary))
     )
+
+
+def spell_out(hypothesis: Hypothesis, places: Iterable[int], vocabulary: Vocabulary) -> str:
+    """Write some of a hypothesis's tokens as a word."""
+    return vocabulary.normalize(vocabulary.decode(hypothesis.tokens[place] for place in places)).strip()
 
 
 def group_tokens(hypothesis: Hypothesis, vocabulary: Vocabulary) -> Iterator[list[int]]:
     """Find the places of each word's tokens; separators belong to no word."""
+    if hypothesis.word_starts:
+        ends = (*hypothesis.word_starts[1:], len(hypothesis.tokens))
+        for start, end in zip(hypothesis.word_starts, ends, strict=True):
+            yield list(range(start, end))
+        return
     group: list[int] = []
     for place, number in enumerate(hypothesis.tokens):
         token = vocabulary.token(number)

@@ -80,13 +80,13 @@ def evaluate(
 def check_references(transcriber: Transcriber, utterances: Sequence[Utterance]) -> None:
     """Refuse to compare phones with words, with a ``ManifestError``."""
     vocabulary = transcriber.info.vocabulary
-    if vocabulary.unit != "phone":
+    if vocabulary.unit != "phone" or transcriber.interpreter.reads_words:
         return
     wrong = next((each for each in utterances if vocabulary.unknown(each.text)), None)
     if wrong is not None:
         raise ManifestError(
             f"{wrong.place or wrong.id}: the model writes phones, and {wrong.text!r} is none; "
-            "`speechrnn prepare phones` turns a manifest's words into phones"
+            "`speechrnn prepare phones` turns a manifest's words into phones, and with --lm the model writes words"
         )
 
 

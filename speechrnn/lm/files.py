@@ -7,6 +7,7 @@ from speechrnn.errors import ModelFileError
 from speechrnn.lm.arpa import OnProgress, read_arpa, write_arpa
 from speechrnn.lm.binary import is_binary, read_binary, write_binary
 from speechrnn.lm.ngram import NgramModel
+from speechrnn.lm.sphinx import is_sphinx, read_sphinx
 
 ARPA_SUFFIXES = (".arpa", ".arpa.gz")
 BINARY_SUFFIX = ".srlm"
@@ -19,7 +20,8 @@ def read_lm(
     """Read a language model, whatever its name.
 
     Args:
-        path: An ARPA file, gzipped or not, or a binary of speechrnn, which is mapped and not read whole.
+        path: An ARPA file, gzipped or not, a binary of speechrnn, which is mapped and not read whole, or one of CMU
+            Sphinx.
         verify: Whether to read a binary whole and compare its checksums.
         on_progress: Told how much is read, and of how much.
 
@@ -29,6 +31,8 @@ def read_lm(
     """
     if is_binary(path):
         return read_binary(path, verify=verify, on_progress=on_progress)
+    if is_sphinx(path):
+        return read_sphinx(path)
     with open(path, "rb") as file:
         if file.read(len(KENLM_MAGIC)) == KENLM_MAGIC:
             raise ModelFileError(f"{path}: is a binary of KenLM, which only KenLM reads; give its ARPA file")

@@ -62,7 +62,8 @@ class Interpreter:
 
         Raises:
             ConfigError: If the model cannot be decoded as asked.
-            TextError: If a word, phrase or hot word has a character that the model lacks.
+            TextError: If a word, phrase or hot word has a character that the model lacks, or cannot be said.
+            ModelFileError: If words are asked for and a model of phones has no dictionary.
         """
         self.info, self.options = info, options
         if info.task == "classification" and options.restricts_text:
@@ -73,10 +74,21 @@ class Interpreter:
         choice = info.decoding.lm or DEFAULT_LM_CHOICE
         self.temperature = choice.temperature if options.uses_lm else info.decoding.temperature
         self.decoder = (
-            Decoder(info.vocabulary, options, alpha=choice.alpha, beta=choice.beta)
+            Decoder(
+                info.vocabulary,
+                options,
+                pronunciations=info.pronunciations if self.reads_words else None,
+                alpha=choice.alpha,
+                beta=choice.beta,
+            )
             if info.task == "ctc"
             else None
         )
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether phones are read as words."""
+        return self.info.vocabulary.unit == "phone" and self.options.reads_words
 
     def prepare(self) -> None:
         """Have a search compiled, if one was asked for, before the first clip needs it."""

@@ -1,0 +1,193 @@
+"""Phones read as words: against all paths and all words that sound like them, and as users meet it."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from test_beam import UNLIMITED, all_paths, bigrams, emissions
+
+from speechrnn.decoding import BeamConfig, BeamDecoder, FrameClock, Hypothesis, split_words
+from speechrnn.decoding.lexicon import MOST_ALIKE
+from speechrnn.errors import ConfigError, TextError
+from speechrnn.lm import NgramModel, estimate_model
+from speechrnn.lm.trie import Level, build_model
+from speechrnn.pronunciations import Pronunciations
+from speechrnn.text import Vocabulary
+
+PHONES = Vocabulary(("A", "B", "C"), "phone")
+# Two pairs of words that sound alike, a word that begins as another ends, one said in two ways, one with a repeat.
+SAID = Pronunciations(
+    {
+        "ay": ("A",),
+        "eh": ("A",),
+        "abbey": ("A B",),
+        "abby": ("A B",),
+        "bay": ("B A",),
+        "cay": ("C A", "C B"),
+        "aah": ("A A",),
+    }
+)
+
+
+def decode(
+    frames: NDArray[Any], config: BeamConfig = BeamConfig(), n_best: int = 1, **space: Any
+) -> list[Hypothesis]:
+    decoder = BeamDecoder(PHONES, config, pronunciations=SAID, **space)
+    return decoder.decode(frames[None], [len(frames)], n_best=n_best)[0]
+
+
+def hear(phones: str, noise: float = 6.0) -> NDArray[np.float64]:
+    """Log posteriors in which phones are likely, a blank after each."""
+    ids = [i for token in PHONES.encode(phones) for i in (token, 0)]
+    logits = np.zeros((len(ids), len(PHONES)))
+    logits[np.arange(len(ids)), ids] += noise
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def parse(phones: tuple[int, ...]) -> Iterator[list[str]]:
+    """Read phones as words in all ways."""
+    if not phones:
+        yield []
+    for word, ways in SAID.ways.items():
+        for way in ways:
+            begin = tuple(PHONES.encode(way))
+            if phones[: len(begin)] == begin:
+                yield from ([word, *others] for others in parse(phones[len(begin) :]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_words_are_scored_as_their_definition_says(seed: int) -> None:
+    # A text's score is the best over the ways to say it; each way's is all its paths, the words, and beta for each.
+    lm: NgramModel = bigrams(tuple(SAID.ways), "word", seed)
+    config = BeamConfig(**UNLIMITED, alpha=0.7, beta=0.4)
+    frames = emissions(1 + seed % 6, len(PHONES), seed)
+    expected: dict[str, float] = {}
+    for phones, paths in all_paths(frames).items():
+        acoustic = float(np.logaddexp.reduce([log_prob for log_prob, _ in paths]))
+        for words in parse(phones):
+            score = acoustic + 0.7 * float(lm.score_sentence(words).sum()) + 0.4 * len(words)
+            expected[" ".join(words)] = max(score, expected.get(" ".join(words), -np.inf))
+    found = decode(frames, config, n_best=10, lm=lm)
+    best = sorted(expected.items(), key=lambda item: -item[1])[: len(found)]
+    assert len(found) == min(10, len(expected))
+    assert [h.text for h in found] == [text for text, _ in best]
+    assert [h.score for h in found] == pytest.approx([score for _, score in best], abs=1e-5)
+    for hypothesis in found:
+        expected_lm = float(lm.score_sentence(hypothesis.text.split()).sum())
+        assert hypothesis.lm_log_prob == pytest.approx(expected_lm, abs=1e-5)
+
+
+def test_the_language_model_tells_words_that_sound_alike_by_what_follows() -> None:
+    for wanted, other in itertools.permutations(("abbey", "abby")):
+        lm = sentences([f"{wanted} bay", other, other, other])
+        assert decode(hear("A B B A"), lm=lm)[0].text == f"{wanted} bay"
+        assert decode(hear("A B"), lm=lm)[0].text == other
+
+
+def sentences(lines: list[str]) -> NgramModel:
+    """A bigram model of a few sentences."""
+    return estimate_model([line.split() for line in lines], order=2)
+
+
+def test_a_word_may_be_said_in_every_way_and_begin_with_what_the_last_ended_in() -> None:
+    words = ["cay", "bay"]
+    assert decode(hear("C A B A"), lexicon=words)[0].text == "cay bay"
+    assert decode(hear("C B B A"), lexicon=words)[0].text == "cay bay"
+
+
+def test_the_same_phone_twice_takes_a_blank_across_words_too() -> None:
+    frames = hear("B A A B")  # of bay and abbey, with a blank between the two A
+    assert decode(frames, lexicon=["bay", "abbey"])[0].text == "bay abbey"
+    together = np.delete(frames, 3, axis=0)  # without it: one A, which is of one word
+    [found] = decode(together, BeamConfig(token_threshold=4.0), lexicon=["bay", "abbey"])
+    assert found.text == "bay"
+
+
+def test_words_have_times_and_confidences_and_phones_stay_what_was_heard() -> None:
+    [found] = decode(hear("B A C B"), lexicon=["bay", "cay"])
+    assert found.text == "bay cay"
+    assert PHONES.decode(found.tokens) == "B A C B"
+    bay, cay = split_words(found, PHONES, FrameClock(0.5))
+    assert (bay.text, bay.start_s, bay.end_s) == ("bay", 0.0, 1.5)
+    assert (cay.text, cay.start_s, cay.end_s) == ("cay", 2.0, 3.5)
+    peak = float(np.exp(6) / (np.exp(6) + 3))
+    assert bay.confidence == pytest.approx(peak**2)
+
+
+def test_without_a_language_model_the_first_of_the_words_that_sound_alike_is_told() -> None:
+    found = decode(hear("A B"), n_best=10, lexicon=["abby", "abbey"])
+    assert found[0].text == "abby"
+    assert not any("abbey" in hypothesis.text for hypothesis in found)
+
+
+def test_a_lexicon_may_say_its_words_itself() -> None:
+    lexicon = ["# ours", "kappa\tC A B A", "kappa\tC B A", "bay"]
+    for phones in ("C A B A", "C B A"):
+        assert decode(hear(f"{phones} B A"), lexicon=lexicon)[0].text == "kappa bay"
+
+
+def test_hot_words_are_words() -> None:
+    lexicon = ["bay", "cay"]
+    frames = hear("B A")
+    frames[0, [2, 3]] = np.log(0.45)  # B or C
+    frames[0, [0, 1]] = np.log(0.05)
+    assert decode(frames, lexicon=lexicon, hot_words={"cay": 1.0})[0].text == "cay"
+    assert decode(frames, lexicon=lexicon, hot_words={"bay": 1.0})[0].text == "bay"
+    [found] = decode(frames, lexicon=lexicon, hot_words={"cay": 1.0})
+    assert found.score == pytest.approx(found.log_prob + 1.0)
+
+
+def test_frames_in_pieces_give_the_same_words() -> None:
+    lm = bigrams(tuple(SAID.ways), "word", 3)
+    frames = emissions(30, len(PHONES), 5)
+    decoder = BeamDecoder(PHONES, BeamConfig(), pronunciations=SAID, lm=lm)
+    stream = decoder.stream()
+    for frame in frames:
+        stream.accept(frame[None])
+    assert stream.finish(n_best=5) == decoder.decode(frames[None], [30], n_best=5)[0]
+
+
+def test_silence_is_no_word() -> None:
+    blank = np.log(np.tile([0.97, 0.01, 0.01, 0.01], (5, 1)))
+    [found] = decode(blank, lm=bigrams(tuple(SAID.ways), "word", 1), config=BeamConfig(alpha=0.1))
+    assert found.text == ""
+    assert found.word_starts == ()
+
+
+def test_words_that_nobody_can_say_are_refused_or_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(
+        TextError, match=r"lexicon:2: word 'zed': the dictionary does not say how 'zed' is said"
+    ):
+        decode(hear("A"), lexicon=["bay", "zed"])
+    with pytest.raises(TextError, match=r"lexicon:1: word 'zed'.*no phone 'Z'"):
+        decode(hear("A"), lexicon=["zed\tZ A"])
+    with pytest.raises(TextError, match=r"hot word 'zed'"):
+        decode(hear("A"), lexicon=["bay"], hot_words={"zed": 1.0})
+    with pytest.raises(
+        ConfigError, match=r"the dictionary says 1 of the language model's 3 words, not 'x', 'y'"
+    ):
+        decode(hear("A"), lm=bigrams(("x", "y", "bay"), "word", 0))
+    with caplog.at_level(logging.WARNING, logger="speechrnn"):
+        decode(hear("A"), lm=bigrams(("x", "bay", "cay"), "word", 0))
+    assert "the dictionary does not say 1 of the language model's 3 words ('x')" in caplog.text
+
+
+def test_without_words_asked_for_phones_stay_phones() -> None:
+    assert decode(hear("B A"), config=BeamConfig(beam_size=20))[0].text == "B A"
+    assert decode(hear("B A"), BeamConfig(alpha=0.0), lm=bigrams(("bay", "cay"), "word", 0))[0].text == "B A"
+
+
+def test_of_many_words_that_sound_alike_the_usual_ones_are_kept() -> None:
+    words = [f"w{place}" for place in range(MOST_ALIKE + 4)]
+    said = Pronunciations(dict.fromkeys(words, ("A",)))
+    scores = np.log(np.arange(1, len(words) + 4) / 100)  # the later, the more usual
+    names = ("<unk>", "<s>", "</s>", *words)
+    lm = build_model(names, [Level(np.arange(len(names))[:, None], scores, np.zeros(len(names)))])
+    decoder = BeamDecoder(PHONES, BeamConfig(beam_size=500), pronunciations=said, lm=lm)
+    [found] = decoder.decode(hear("A A")[None], [4], n_best=500)
+    assert found[0].text == f"{words[-1]} {words[-1]}"
+    assert {word for hypothesis in found for word in hypothesis.text.split()} == set(words[4:])
