@@ -193,6 +193,27 @@ def test_neighbours_fill_what_a_shift_leaves_empty_and_nothing_else(tmp_path: Pa
     assert int(filled.max()) <= 80
 
 
+def test_waveforms_stay_in_single_precision_under_autocast(tmp_path: Path) -> None:
+    manifest = write_noise(tmp_path)
+    config = AugmentationConfig(
+        speeds=(0.9,),
+        shift_s=0.01,
+        neighbours=str(manifest),
+        rooms=1.0,
+        noise=str(manifest),
+        narrowband=1.0,
+        gain_db=6,
+    )
+    waveform, lengths = noise(3, 4000), torch.tensor([4000, 4000, 3000])
+    answers = []
+    for is_autocast in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_autocast):
+            answers.append(WaveformAugmentation(config, 16_000).train()(waveform, lengths)[0])
+    assert answers[1].dtype == torch.float32
+    assert torch.equal(*answers)
+
+
 def test_each_change_of_the_waveform_is_counted() -> None:
     config = AugmentationConfig(
         speeds=(0.9,), rooms=1.0, gain_db=6.0, shift_s=0.1, noise_db=0.0, narrowband=1.0

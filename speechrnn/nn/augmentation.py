@@ -107,9 +107,17 @@ class WaveformAugmentation(nn.Module):
         self.changed: Counter[str] = Counter()
 
     def forward(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Augment (batch, samples) waveforms; lengths (batch,) int64 follow the speed."""
+        """Augment (batch, samples) waveforms; lengths (batch,) int64 follow the speed.
+
+        Waveforms stay in single precision under autocast, whose bfloat16 has 8 bits: noise at -54 dB in every clip.
+        """
         if not self.training:
             return waveform, waveform_lengths
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self.change(waveform, waveform_lengths)
+
+    def change(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Augment, as ``forward``, in the precision of the waveforms."""
         config, rate = self.config, self.sample_rate
         self.changed["clips"] += len(waveform)
         if config.speeds:
