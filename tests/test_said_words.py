@@ -1,21 +1,28 @@
 """Phones read as words: against all paths and all words that sound like them, and as users meet it."""
 
 import itertools
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 from test_beam import UNLIMITED, all_paths, bigrams, emissions
+from test_pronunciations import write, write_phone_model
+from tiny_model import SAMPLE_RATE, speak
 
-from speechrnn.decoding import BeamConfig, BeamDecoder, FrameClock, Hypothesis, split_words
+from speechrnn.cli.main import main
+from speechrnn.decoding import BeamConfig, BeamDecoder, DecodingOptions, FrameClock, Hypothesis, split_words
 from speechrnn.decoding.lexicon import MOST_ALIKE
 from speechrnn.errors import ConfigError, TextError
-from speechrnn.lm import NgramModel, estimate_model
+from speechrnn.lm import NgramModel, estimate_model, read_lm, write_lm
 from speechrnn.lm.trie import Level, build_model
 from speechrnn.pronunciations import Pronunciations
+from speechrnn.runtime import Transcriber
 from speechrnn.text import Vocabulary
 
 PHONES = Vocabulary(("A", "B", "C"), "phone")
@@ -191,3 +198,71 @@ def test_of_many_words_that_sound_alike_the_usual_ones_are_kept() -> None:
     [found] = decoder.decode(hear("A A")[None], [4], n_best=500)
     assert found[0].text == f"{words[-1]} {words[-1]}"
     assert {word for hypothesis in found for word in hypothesis.text.split()} == set(words[4:])
+
+
+def test_words_of_a_language_model_in_upper_case_are_told_in_lower_case() -> None:
+    loud = bigrams(tuple(word.upper() for word in SAID.ways), "word", 0)
+    assert decode(hear("B A"), BeamConfig(alpha=0.1), lm=loud)[0].text == "bay"
+
+
+# ---- On the command line, with a model whose four tones are the phones A, B, C and D ---------------------
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> Path:
+    return write_phone_model(tmp_path / "tones.onnx")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    """A language model of the dictionary's words: abba, cab and dab."""
+    path = tmp_path / "words.arpa"
+    write_lm(estimate_model([["abba", "cab"], ["cab", "dab"], ["dab", "abba"]], order=2), path)
+    return path
+
+
+def say(path: Path, tones: str) -> Path:
+    soundfile.write(path, speak(tones), SAMPLE_RATE, subtype="PCM_16")
+    return path
+
+
+@pytest.mark.parametrize("how", ["--lm", "--lexicon"])
+def test_transcribe_writes_words_with_a_language_model_or_a_lexicon(
+    tones: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    clip = say(tmp_path / "clip.wav", "abbacb")
+    words = words if how == "--lm" else write(tmp_path / "words.txt", "cab", "abba")
+    assert main(["transcribe", "-m", str(tones), str(clip)]) == 0
+    assert capsys.readouterr().out == "A B B A C B\n"
+    assert main(["transcribe", "-m", str(tones), str(clip), how, str(words), "-f", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"] == "abba cab"
+    assert [word["word"].strip() for word in answer["segments"][0]["words"]] == ["abba", "cab"]
+
+
+def test_evaluate_compares_words_with_words_once_they_are_asked_for(
+    tones: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(tmp_path / "clip.wav", "abbacb")
+    manifest = write(tmp_path / "test.csv", "audio,text", "clip.wav,abba dab")
+    assert main(["evaluate", "-m", str(tones), str(manifest)]) == 1
+    assert "with --lm the model writes words" in capsys.readouterr().err
+    assert main(["evaluate", "-m", str(tones), str(manifest), "--lm", str(words)]) == 0
+    assert "50.00 %" in capsys.readouterr().out  # cab for dab: one of two words
+
+
+def test_a_model_without_a_dictionary_writes_no_words(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare, clip = write_phone_model(tmp_path / "bare.onnx", None), say(tmp_path / "clip.wav", "ab")
+    assert main(["transcribe", "-m", str(bare), str(clip), "--lm", str(words)]) == 1
+    assert "speechrnn export" in capsys.readouterr().err
+
+
+def test_a_stream_is_words_as_well(tones: Path, words: Path) -> None:
+    transcriber = Transcriber(tones, decoding=DecodingOptions(lm=read_lm(words)))
+    samples = speak("abbacb")
+    stream = transcriber.stream(SAMPLE_RATE)
+    for start in range(0, len(samples), 400):
+        stream.feed(samples[start : start + 400])
+    assert stream.final().text == "abba cab" == transcriber.transcribe(samples, SAMPLE_RATE).text

@@ -139,9 +139,14 @@ def choose_words(
         lm_words,
         separated=True,
         closed=lexicon is not None or spelling.is_said,
-        said=texts if spelling.is_said else (),
+        said=in_lower_case(texts) if spelling.is_said else (),
     )
     return words, spelling
+
+
+def in_lower_case(words: Sequence[str]) -> Sequence[str]:
+    """Bring words to lower case if all of them are in upper case, as in the language models of LibriSpeech."""
+    return words if any(word != word.upper() for word in words) else [word.lower() for word in words]
 
 
 def exhaustive(config: "BeamConfig", automaton: Automaton, num_tokens: int) -> "BeamConfig":
