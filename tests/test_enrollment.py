@@ -43,17 +43,28 @@ def test_an_enrolled_keyword_is_found_and_another_is_not(model: ModelFile, tmp_p
     assert spot(model, speak("ccaacc"), [keyword], sample_rate=SAMPLE_RATE) == []
 
 
-@pytest.mark.parametrize(("other", "agreement"), [("bab", 0.55), ("acc", 0.66)])
+@pytest.mark.parametrize(("other", "agreement", "num_kept"), [("bab", 0.55, 3), ("acc", 0.66, 4)])
 def test_recordings_that_agree_say_so_and_one_that_does_not_is_named(
-    other: str, agreement: float, model: ModelFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    other: str,
+    agreement: float,
+    num_kept: int,
+    model: ModelFile,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
         clips = record(tmp_path, "abc", "abc", "abc", other, levels=(1.0, 0.6, 0.53, 1.0))
         enrollment = enroll(model, "x", clips)
     assert min(enrollment.agreement[:3]) > 0.9
     assert enrollment.agreement[3] == pytest.approx(agreement, abs=0.02)
-    assert "3.wav: unlike the other recordings" in caplog.text
+    assert len(enrollment.keyword.templates) == num_kept
+    assert ("3.wav: left out, unlike" if num_kept == 3 else "3.wav: unlike the other") in caplog.text
     assert "0.wav" not in caplog.text
+
+
+def test_nothing_is_left_out_of_few_recordings(model: ModelFile, tmp_path: Path) -> None:
+    keyword = enroll(model, "x", record(tmp_path, "abc", "abc", "bab")).keyword
+    assert len(keyword.templates) == 3
 
 
 def test_a_recording_that_was_given_before_is_named(

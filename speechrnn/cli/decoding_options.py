@@ -19,7 +19,7 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
         "--beam-size", type=positive_count, metavar="N", help="prefixes kept in each frame; default: 50"
     )
     group.add_argument(
-        "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm)"
+        "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin)"
     )
     group.add_argument(
         "--lm-alpha",
@@ -31,7 +31,10 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
         "--lm-beta", type=number(), metavar="B", help="added for each word; default: as tuned, or else 0"
     )
     group.add_argument(
-        "--lexicon", type=Path, metavar="FILE", help="the only words that may occur, one a line"
+        "--lexicon",
+        type=Path,
+        metavar="FILE",
+        help="the only words that may occur, one a line; for a model of phones, how it is said may stand behind a tab",
     )
     group.add_argument(
         "--phrases",

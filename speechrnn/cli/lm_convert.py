@@ -12,7 +12,10 @@ from speechrnn.new_file import refuse_existing
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the files."""
     parser.add_argument(
-        "input", metavar="IN", type=Path, help="language model: ARPA, gzipped or not, or .srlm"
+        "input",
+        metavar="IN",
+        type=Path,
+        help="language model: ARPA, gzipped or not, .srlm, or CMU Sphinx's .lm.bin",
     )
     parser.add_argument(
         "output",

@@ -28,6 +28,7 @@ LONGEST_S = 3.0
 # Confidences: takes of a word find each other at 0.73 to 0.84 with the models that we have, other words at 0.66
 # to 0.76, and a recording finds itself at 1, but for what rounding takes.
 ALIKE, SAME = 0.7, 0.9995
+UNLIKE = 0.6  # what the others find less surely than this is left out, as long as enough are left: it is another word
 SAID = 0.02  # confidence in the label; half of the takes of a word have 0.06 to 0.4 and more
 
 
@@ -68,11 +69,14 @@ def enroll(model: ModelFile, label: str, recordings: Sequence[Source]) -> Enroll
         names = " and ".join(source_name(recordings[place]) for place in (one, again))
         logger.warning("recordings %s are the same; take different ones", names)
     agreement = measure_agreement(templates)
-    for recording, confidence in zip(recordings, agreement, strict=True):
+    places = choose_alike(agreement)
+    for place, (recording, confidence) in enumerate(zip(recordings, agreement, strict=True)):
         if confidence < ALIKE:
-            logger.warning(
-                "%s: unlike the other recordings (%.2f); is it %r?", source_name(recording), confidence, label
+            what = (
+                "unlike the other recordings" if place in places else "left out, unlike the other recordings"
             )
+            logger.warning("%s: %s (%.2f); is it %r?", source_name(recording), what, confidence, label)
+    templates = tuple(templates[place] for place in places)
     keyword = Keyword(label=label, spellings=find_spellings(model, label, templates), templates=templates)
     return Enrollment(keyword=keyword, network_sha256=model.network_sha256, agreement=agreement)
 
@@ -116,6 +120,12 @@ def measure_agreement(templates: Sequence[NDArray[np.float32]]) -> tuple[float, 
         search = TemplateSearch([others], temperature=SearchOptions().template_temperature)
         agreement.append(float(np.exp(search.feed(template).log_scores.max())))
     return tuple(agreement)
+
+
+def choose_alike(agreement: Sequence[float]) -> list[int]:
+    """Choose the places of the recordings to keep: all, if fewer than ``ENOUGH`` are alike."""
+    alike = [place for place, confidence in enumerate(agreement) if confidence >= UNLIKE]
+    return alike if len(alike) >= ENOUGH else list(range(len(agreement)))
 
 
 def find_same(templates: Sequence[NDArray[np.float32]]) -> list[tuple[int, int]]:
