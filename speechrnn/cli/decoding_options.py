@@ -16,7 +16,10 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     """Add what asks for a beam search; without any of it, decoding is greedy."""
     group = parser.add_argument_group("decoding", "greedy, unless one of these asks for a beam search")
     group.add_argument(
-        "--beam-size", type=positive_count, metavar="N", help="prefixes kept in each frame; default: 50"
+        "--beam-size",
+        type=positive_count,
+        metavar="N",
+        help="prefixes kept in each frame; default: 50, or 200 where phones are read as words",
     )
     group.add_argument(
         "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin)"

@@ -18,6 +18,7 @@ from speechrnn.pronunciations import Pronunciations
 from speechrnn.text import Vocabulary
 
 NUM_RESCORED = 20
+BEAM_SIZE_OF_WORDS = 200  # read from phones: where words may begin makes many prefixes of the same phones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class DecodingOptions:
     """How to get from log probabilities to text; each option but ``n_best`` asks for a beam search."""
 
     beam_size: int | None = None
-    """Prefix endings that survive a frame, >= 1."""
+    """Prefix endings that survive a frame, >= 1; 50 when not given, or 200 where phones are read as words."""
     lm: NgramModel | None = None
     """Language model over words, or over the model's characters."""
     alpha: float | None = None
@@ -190,9 +191,10 @@ def make_beam_decoder(
     beta: float,
 ) -> BeamDecoder:
     """Make the beam decoder that the options describe; without a language model words count nothing."""
+    default_beam = BeamConfig.beam_size if pronunciations is None else BEAM_SIZE_OF_WORDS
     default_beta = 0.0 if options.lm is None else beta
     config = BeamConfig(
-        beam_size=BeamConfig.beam_size if options.beam_size is None else options.beam_size,
+        beam_size=default_beam if options.beam_size is None else options.beam_size,
         alpha=alpha if options.alpha is None else options.alpha,
         beta=default_beta if options.beta is None else options.beta,
     )
