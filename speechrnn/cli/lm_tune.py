@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_options(parser)
     add_into_option(parser)
-    parser.add_argument("--beam-size", type=positive_count, metavar="N", help="default: 50")
+    parser.add_argument(
+        "--beam-size",
+        type=positive_count,
+        metavar="N",
+        help="default: 50, or 200 where phones are read as words",
+    )
     parser.add_argument("--lexicon", type=Path, metavar="FILE", help="the only words that may occur")
     for name, values in (("--alphas", ALPHAS), ("--betas", BETAS)):
         parser.add_argument(
