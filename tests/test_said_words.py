@@ -257,6 +257,9 @@ def test_a_model_without_a_dictionary_writes_no_words(
     bare, clip = write_phone_model(tmp_path / "bare.onnx", None), say(tmp_path / "clip.wav", "ab")
     assert main(["transcribe", "-m", str(bare), str(clip), "--lm", str(words)]) == 1
     assert "speechrnn export" in capsys.readouterr().err
+    lexicon = write(tmp_path / "own.txt", "kappa\tA B")
+    assert main(["transcribe", "-m", str(bare), str(clip), "--lexicon", str(lexicon)]) == 0
+    assert capsys.readouterr().out == "kappa\n"
 
 
 def test_a_stream_is_words_as_well(tones: Path, words: Path) -> None:

@@ -12,6 +12,7 @@ from speechrnn.decoding.decoder import Decoder, DecodingOptions, DecodingStream
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.words import SpokenWord, split_words, temper
 from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime.decoding_choice import LmChoice
 from speechrnn.runtime.model_file import ModelInfo
 from speechrnn.text import Vocabulary
@@ -77,7 +78,7 @@ class Interpreter:
             Decoder(
                 info.vocabulary,
                 options,
-                pronunciations=info.pronunciations if self.reads_words else None,
+                pronunciations=self.find_pronunciations() if self.reads_words else None,
                 alpha=choice.alpha,
                 beta=choice.beta,
             )
@@ -89,6 +90,12 @@ class Interpreter:
     def reads_words(self) -> bool:
         """Whether phones are read as words."""
         return self.info.vocabulary.unit == "phone" and self.options.reads_words
+
+    def find_pronunciations(self) -> Pronunciations:
+        """Take the model's dictionary; where it has none, a lexicon may say all of its words itself."""
+        if not self.info.packed_pronunciations and self.options.lexicon is not None:
+            return Pronunciations({})
+        return self.info.pronunciations
 
     def prepare(self) -> None:
         """Have a search compiled, if one was asked for, before the first clip needs it."""
