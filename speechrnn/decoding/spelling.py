@@ -55,7 +55,10 @@ class Spelling:
             self.vocabulary.encode(normalized, f"{kind} {text!r}")
         elif not self.spell(normalized):
             unknown = [word for word in normalized.split() if not self.ways_to_say(word)]
-            raise TextError(f"{kind} {text!r}: the dictionary does not say how {unknown[0]!r} is said")
+            raise TextError(
+                f"{kind} {text!r}: the dictionary does not say how {unknown[0]!r} is said; in a lexicon its phones may "
+                f"stand behind it and a tab, such as {' '.join(self.vocabulary.tokens[:3])}"
+            )
         return normalized
 
     def ways_to_say(self, word: str) -> tuple[str, ...]:
