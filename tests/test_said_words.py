@@ -200,7 +200,10 @@ def test_of_many_words_that_sound_alike_the_usual_ones_are_kept() -> None:
     assert {word for hypothesis in found for word in hypothesis.text.split()} == set(words[4:])
 
 
-def test_words_of_a_language_model_in_upper_case_are_told_in_lower_case() -> None:
+def test_words_of_a_language_model_in_upper_case_are_told_in_lower_case_and_a_lexicons_as_they_stand() -> (
+    None
+):
+    assert decode(hear("B A"), lexicon=["BAY"])[0].text == "BAY"
     loud = bigrams(tuple(word.upper() for word in SAID.ways), "word", 0)
     assert decode(hear("B A"), BeamConfig(alpha=0.1), lm=loud)[0].text == "bay"
 

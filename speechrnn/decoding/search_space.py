@@ -139,7 +139,7 @@ def choose_words(
         lm_words,
         separated=True,
         closed=lexicon is not None or spelling.is_said,
-        said=in_lower_case(texts) if spelling.is_said else (),
+        said=(texts if lexicon is not None else in_lower_case(texts)) if spelling.is_said else (),
     )
     return words, spelling
 
