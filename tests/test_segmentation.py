@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from test_pronunciations import write_phone_model
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
 from speechrnn.cli.main import main
 from speechrnn.cutting.segmentation import SegmentationOptions, segment_utterances
-from speechrnn.errors import ConfigError, SpeechRNNError
+from speechrnn.errors import ConfigError, ModelFileError, SpeechRNNError, TextError
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.runtime import Transcriber
+from speechrnn.text import Vocabulary
 
 PAUSE_S = 0.5
 CUT_ANYWHERE = SegmentationOptions(min_pause_s=0.3, min_piece_s=0.0)
@@ -127,3 +129,36 @@ def test_the_command_writes_a_manifest_and_names_what_it_left_out(
     assert "left out: 1" in captured.out
     assert "odd.wav" in captured.err
     assert main(arguments + options) == 1  # what exists is not overwritten
+
+
+# ---- By a model of phones ---------------------------------------------------------------------------------
+
+
+def test_a_model_of_phones_finds_the_words_that_its_dictionary_says(tmp_path: Path) -> None:
+    model = speechrnn.load(write_phone_model(tmp_path / "phones.onnx", ["ab  A1 B0", "c  C", "cab  C A B"]))
+    spoken = record(tmp_path / "u.wav", "abc", "cab", "ab")  # without a space between ab and c
+    utterance = replace(spoken, text="ab c cab ab")
+    (pieces,) = segment_utterances([utterance], model, CUT_ANYWHERE)
+    assert texts(pieces) == ["ab c", "cab", "ab"]
+
+
+def test_a_word_that_the_dictionary_lacks_is_found_by_its_letters(tmp_path: Path) -> None:
+    sounds = Vocabulary(("AE", "B", "K", "D"), "phone")  # what LETTER_SOUNDS has for a, b, c and d
+    path = write_phone_model(tmp_path / "phones.onnx", ["ab  AE B"], sounds)
+    utterance = replace(record(tmp_path / "u.wav", "ab", "ca"), text="ab ca")
+    (pieces,) = segment_utterances([utterance], speechrnn.load(path), CUT_ANYWHERE)
+    assert texts(pieces) == ["ab", "ca"]
+
+
+def test_a_word_of_a_model_of_other_phones_that_cannot_be_said_is_named(tmp_path: Path) -> None:
+    model = speechrnn.load(write_phone_model(tmp_path / "phones.onnx", ["ab  A B"]))
+    utterance = replace(record(tmp_path / "u.wav", "ab", "ca"), text="ab ca")
+    (error,) = segment_utterances([utterance], model, CUT_ANYWHERE)
+    assert isinstance(error, TextError)
+    assert str(error) == "u: the model's dictionary does not say how 'ca' is said"
+
+
+def test_a_model_of_phones_without_a_dictionary_is_refused(tmp_path: Path) -> None:
+    model = speechrnn.load(write_phone_model(tmp_path / "phones.onnx", None))
+    with pytest.raises(ModelFileError, match="hears phones and has no dictionary"):
+        next(segment_utterances([], model))

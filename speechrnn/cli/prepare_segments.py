@@ -12,6 +12,7 @@ The model need not be good, one of a few epochs will do: pauses are found by ene
 model tells between which words a pause lies.
 
 example:
+  speechrnn prepare segments data/train.jsonl.gz segments/train.jsonl.gz -m phones-en
   speechrnn prepare segments data/train.jsonl.gz segments/train.jsonl.gz -m first.ckpt
 """
 

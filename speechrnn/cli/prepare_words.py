@@ -10,10 +10,10 @@ from speechrnn.manifest import read_manifest
 
 EPILOG = """\
 Clips to train a keyword model on, of people who never recorded any: the text is known, and a CTC model of characters
-tells where in the audio each word is.
+or of phones tells where in the audio each word is.
 
 examples:
-  speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "zero, one, two"
+  speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "zero, one, two" -m phones-en
   speechrnn prepare words data/train.jsonl.gz words/train.jsonl.gz --words "go, stop" --clip-seconds 1
 """
 

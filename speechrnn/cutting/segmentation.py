@@ -56,10 +56,10 @@ def segment_utterances(
 def cut(
     utterance: Utterance, emission: Emission, model: Transcriber, options: SegmentationOptions
 ) -> Iterator[Utterance]:
-    """Cut one utterance; errors as ``load_utterance``, and if the vocabulary lacks a character."""
+    """Cut one utterance; errors as ``load_utterance``, and those of ``time_words``."""
     pauses = find_pauses(load_utterance(utterance, model.info.sample_rate), model.info.sample_rate, options)
     words = utterance.text.split()
-    starts_s, ends_s = time_words(words, emission, pauses, model.info.vocabulary, utterance.id)
+    starts_s, ends_s = time_words(words, emission, pauses, model.info, utterance.id)
     first, begin_s = 0, 0.0
     for pause in pauses:
         middle_s = (pause.start_s + pause.end_s) / 2

@@ -57,9 +57,9 @@ def cut(
     labels: Mapping[str, str],
     clip_s: float | None,
 ) -> Iterator[Utterance]:
-    """Cut the words out of one utterance; a ``TextError`` if the vocabulary lacks a character."""
+    """Cut the words out of one utterance; errors as ``time_words``."""
     said = utterance.text.split()
-    starts_s, ends_s = time_words(said, emission, [], model.info.vocabulary, utterance.id)
+    starts_s, ends_s = time_words(said, emission, [], model.info, utterance.id)
     for number, (start_s, end_s) in enumerate(zip(starts_s, ends_s, strict=True)):
         before_s = (ends_s[number - 1] + start_s) / 2 if number else 0.0
         behind_s = (end_s + starts_s[number + 1]) / 2 if number + 1 < len(said) else emission.duration_s
