@@ -65,6 +65,17 @@ def test_segments_stand_for_the_utterances_that_they_were_cut_from(
     assert texts_of(tmp_path / "out", "train") == ["AH", "G OW", "G OW", "AH K AE B"]
 
 
+def test_more_speech_is_trained_on_only(tmp_path: Path, folders: dict[str, Path]) -> None:
+    more = [
+        part
+        for split in ("dev", "test")
+        for part in ("--more", str(folders["librispeech"] / f"{split}.jsonl.gz"))
+    ]
+    assert phones.main([*arguments(tmp_path, folders), *more]) == 0
+    assert texts_of(tmp_path / "out", "train")[-2:] == ["AE B AH", "K AE B"]
+    assert texts_of(tmp_path / "out", "dev") == ["AE B AH"]
+
+
 def test_a_recipe_that_was_not_prepared_is_named(tmp_path: Path, folders: dict[str, Path]) -> None:
     folders["an4"] = tmp_path / "no"
     with pytest.raises(

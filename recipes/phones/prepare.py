@@ -56,6 +56,7 @@ def prepare_phones(
     an4: Path,
     speech_commands: Path,
     segments: Path | None = None,
+    more: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> "list[PreparedManifest]":
     """Write ``train.jsonl.gz``, ``dev.jsonl.gz`` and ``test.jsonl.gz``; transcripts are phones.
@@ -67,6 +68,7 @@ def prepare_phones(
         an4: Folder of that recipe's manifests.
         speech_commands: Folder of that recipe's manifests, prepared with ``--classes 35``.
         segments: LibriSpeech's training utterances cut at their pauses; the whole utterances when not given.
+        more: Manifests of further speech to train on, synthetic for example.
         overwrite: Replace existing manifests instead of refusing.
 
     Raises:
@@ -82,6 +84,7 @@ def prepare_phones(
             (segments or librispeech / "train.jsonl.gz", said),
             (an4 / "train.jsonl.gz", spelled),
             (speech_commands / "train.jsonl.gz", said),
+            *((manifest, said) for manifest in more),
         ],
         "dev": [(librispeech / "dev.jsonl.gz", said)],
         "test": [(librispeech / "test.jsonl.gz", said)],
@@ -126,6 +129,7 @@ def prepare(args: argparse.Namespace) -> "list[PreparedManifest]":
         an4=args.an4,
         speech_commands=args.speech_commands,
         segments=args.segments,
+        more=args.more,
         overwrite=args.overwrite,
     )
 
@@ -154,6 +158,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         metavar="MANIFEST",
         help="LibriSpeech's training utterances, cut by `speechrnn prepare segments`; default: whole",
+    )
+    parser.add_argument(
+        "--more",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="MANIFEST",
+        help="further speech to train on, of `speechrnn prepare synthetic` for example; may be given several times",
     )
     return run_recipe(parser.parse_args(argv), prepare)
 

@@ -71,6 +71,7 @@ TRAIN: dict[str, Command] = {
     "prepare shards": Command("prepare_shards", "pack utterances into few files, for very large corpora"),
     "prepare segments": Command("prepare_segments", "cut long utterances at their pauses"),
     "prepare words": Command("prepare_words", "cut words out of transcribed speech, to train keywords on"),
+    "prepare synthetic": Command("prepare_synthetic", "have texts said by speech synthesisers, to train on"),
     "prepare phones": Command("prepare_phones", "turn transcripts into phones, for a model of phones"),
     "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
     "fit": Command("train", "train a model"),

@@ -1,9 +1,12 @@
-"""Speech made by espeak-ng, flite and festival: keywords that nobody has recorded, in many voices."""
+"""Speech made by espeak-ng, flite and festival: what nobody has recorded, in many voices."""
 
+import hashlib
+import os
 import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -97,6 +100,34 @@ def draw_voice(engines: Sequence[str], rng: random.Random) -> Voice:
     return Voice(engine, rng.choice(names), rng.uniform(0.75, 1.35), rng.random())
 
 
+@dataclass(frozen=True)
+class Clip:
+    """What is said, by whom, and what silence is around it."""
+
+    text: str
+    voice: Voice
+    margins_s: tuple[float, float]
+    """Before and behind."""
+
+    def name(self, number: int) -> str:
+        """Make a file name that no other clip has, so that none is taken for another's."""
+        return f"{number:05}-{hashlib.sha256(repr(self).encode()).hexdigest()[:8]}.wav"
+
+
+def draw_texts(lines: Sequence[str], number: int, *, most_lines: int = 1, seed: int) -> list[str]:
+    """Draw texts, each of one line or of several one after the other, fewer more often than more.
+
+    Args:
+        lines: To draw from; one may come again.
+        number: Of texts.
+        most_lines: That a text is put together from, > 0.
+        seed: Of the draws.
+    """
+    rng, counts = random.Random(seed), range(1, most_lines + 1)
+    lengths = rng.choices(counts, counts[::-1], k=number)
+    return [" ".join(rng.choices(lines, k=length)) for length in lengths]
+
+
 def synthesize(
     texts: Sequence[str],
     folder: Path,
@@ -105,11 +136,11 @@ def synthesize(
     sample_rate: int = 16_000,
     on_clip: Callable[[], object] = bool,
 ) -> Iterator[tuple[Path, str, Voice]]:
-    """Say each text once, each in a voice of its own, into ``folder/NUMBER.wav``.
+    """Say each text once, each in a voice of its own, into ``folder/NUMBER-HASH.wav``.
 
     Args:
         texts: What to say; a text that comes often is said in many ways.
-        folder: Folder of the clips; it is made. Clips that are there are taken to be of an earlier run.
+        folder: Folder of the clips; it is made. Clips of the same text, voice and pace that are there are kept.
         seed: With texts and engines it fixes the voices.
         sample_rate: Of the clips, Hz.
         on_clip: Called for each clip, for a progress bar.
@@ -122,14 +153,32 @@ def synthesize(
     """
     engines, rng = installed_engines(), random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    for number, text in enumerate(texts):
-        path, voice = folder / f"{number:05}.wav", draw_voice(engines, rng)
-        margins = rng.uniform(*LEAD_S), rng.uniform(*TAIL_S)
-        if not path.exists():
-            waveform = with_margins(trim(say(text, voice, path, sample_rate)), margins, sample_rate)
-            sf.write(path, waveform, sample_rate, subtype="PCM_16")
-        on_clip()
-        yield path, text, voice
+    clips = [draw_clip(text, engines, rng) for text in texts]
+    paths = [folder / clip.name(number) for number, clip in enumerate(clips)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for clip, path in zip(
+                clips, pool.map(write_clip, clips, paths, [sample_rate] * len(clips)), strict=True
+            ):
+                on_clip()
+                yield path, clip.text, clip.voice
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def draw_clip(text: str, engines: Sequence[str], rng: random.Random) -> Clip:
+    """Draw how a text is said."""
+    return Clip(text, draw_voice(engines, rng), (rng.uniform(*LEAD_S), rng.uniform(*TAIL_S)))
+
+
+def write_clip(clip: Clip, path: Path, sample_rate: int) -> Path:
+    """Say a clip, unless its file is there; errors as ``synthesize``."""
+    if not path.exists():
+        waveform = trim(say(clip.text, clip.voice, path, sample_rate))
+        partial = path.with_suffix(".partial.wav")
+        sf.write(partial, with_margins(waveform, clip.margins_s, sample_rate), sample_rate, subtype="PCM_16")
+        partial.replace(path)
+    return path
 
 
 def say(text: str, voice: Voice, path: Path, sample_rate: int) -> Waveform:
