@@ -22,12 +22,9 @@ from torch.distributed.constants import default_pg_timeout
 
 from speechrnn.cli.config_errors import explain, keys_of_class
 from speechrnn.cli.console import say
-from speechrnn.errors import CheckpointError, ConfigError, ModelFileError
-from speechrnn.nn.checkpoint import load_checkpoint
+from speechrnn.errors import CheckpointError, ConfigError
 from speechrnn.nn.config import require
-from speechrnn.nn.restore import restore_model
-from speechrnn.nn.transfer import transfer_weights
-from speechrnn.runtime import find_model
+from speechrnn.nn.transfer import load_network, transfer_weights
 from speechrnn.training.callbacks import AugmentationShares, DataWait, PredictionWriter
 from speechrnn.training.checkpointing import (
     DurableCheckpointIO,
@@ -241,10 +238,8 @@ def begin_with(task: pl.LightningModule, checkpoint: str) -> None:
     if not isinstance(task, CTCTask | ClassificationTask):
         raise ConfigError("--init_from is for models that hear")
     try:
-        path = find_model(checkpoint)
-        source = load_checkpoint(path) if path.suffix == ".ckpt" else restore_model(path)
-        transfer = transfer_weights(source, task.model)
-    except (CheckpointError, ModelFileError) as error:
+        transfer = transfer_weights(load_network(checkpoint), task.model)
+    except CheckpointError as error:
         said = str(error)
         raise CheckpointError(said if said.startswith(checkpoint) else f"{checkpoint}: {said}") from error
     say(f"speechrnn: begun with {checkpoint}: {transfer}")

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from speechrnn.errors import CheckpointError
+from speechrnn.errors import CheckpointError, ModelFileError
+from speechrnn.nn.checkpoint import load_checkpoint
 from speechrnn.nn.model import SpeechModel
+from speechrnn.nn.restore import restore_model
+from speechrnn.runtime import find_model
 
 OUTPUT_LAYER = "head.output."
 FEATURES = "features."  # their statistics, which hold for the same features only
@@ -40,6 +43,20 @@ class Transfer:
         if self.other_features:
             said.append(f"made for other features: {', '.join(self.other_features)}")
         return "; ".join(said)
+
+
+def load_network(name: str) -> SpeechModel:
+    """Load the network of a checkpoint, a model file or a shipped model, in evaluation mode.
+
+    Raises:
+        CheckpointError: Naming it, if it is not there or cannot be read, or hears nothing.
+    """
+    try:
+        path = find_model(name)
+        return load_checkpoint(path) if path.suffix == ".ckpt" else restore_model(path)
+    except (CheckpointError, ModelFileError) as error:
+        said = str(error)
+        raise CheckpointError(said if said.startswith(name) else f"{name}: {said}") from error
 
 
 def transfer_weights(source: SpeechModel, target: SpeechModel) -> Transfer:

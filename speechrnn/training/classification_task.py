@@ -14,6 +14,7 @@ from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import State
 from speechrnn.text import Vocabulary
 from speechrnn.training.data import SpeechBatch
+from speechrnn.training.distillation import DistillationConfig, Teacher
 from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
@@ -35,6 +36,7 @@ class ClassificationTask(pl.LightningModule):
         optimization: OptimizationConfig = OptimizationConfig(),
         label_smoothing: float = 0.0,
         carry_state: float = 0.0,
+        distillation: DistillationConfig = DistillationConfig(),
     ) -> None:
         """Build the network.
 
@@ -48,6 +50,7 @@ class ClassificationTask(pl.LightningModule):
             label_smoothing: Probability spread over all labels, 0 to below 1.
             carry_state: Share of training clips that begin in the state that another clip left, as in a
                 stream, and not in zeros; for unidirectional encoders.
+            distillation: A larger classifier to learn from, too.
 
         Raises:
             ConfigError: Naming an option, its value and its range.
@@ -72,6 +75,8 @@ class ClassificationTask(pl.LightningModule):
         )
         self.carry_state = carry_state
         self.left_states: list[State] | None = None
+        self.distillation = distillation
+        self.teacher: Teacher | None = None
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
@@ -82,6 +87,13 @@ class ClassificationTask(pl.LightningModule):
     def configure_callbacks(self) -> list[pl.Callback]:
         """Have manifests and features seen to before the first step, and weights averaged if that is wanted."""
         return [Preflight(), *weight_average(self.optimization)]
+
+    def setup(self, stage: str) -> None:
+        """Load the teacher, which nothing but training needs; errors as ``Teacher``."""
+        if stage == "fit" and self.distillation.teacher is not None and self.teacher is None:
+            self.teacher = Teacher(
+                self.distillation, self.config.vocabulary, self.config.features.sample_rate
+            )
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""
@@ -94,6 +106,9 @@ class ClassificationTask(pl.LightningModule):
         losses = F.cross_entropy(
             log_probs, self.targets(batch), label_smoothing=self.label_smoothing, reduction="none"
         )
+        if self.teacher is not None:
+            share = self.distillation.weight
+            losses = (1 - share) * losses + share * self.teacher.losses(waveform, waveform_lengths, log_probs)
         has_audio = batch.waveform_lengths > 0
         total, count = torch.where(has_audio, losses, 0.0).sum(), has_audio.sum()
         self.log("train/loss", total / count.clamp(min=1), prog_bar=True, batch_size=len(batch.texts))
