@@ -106,17 +106,19 @@ exp/speech_commands_35/data/train.jsonl.gz: | .venv/train
 	@$(BIN)/python recipes/speech_commands/prepare.py --classes 35 $(if $(SPEECH_COMMANDS),--source $(SPEECH_COMMANDS)) \
 	  --out $(@D)
 
-# A model of letters of a few epochs tells where in the text the pauses are.
-exp/letters/segments.jsonl.gz: exp/read_en/data/train.jsonl.gz
-	@mkdir -p $(@D)/data && cp exp/read_en/data/*.jsonl.gz $(@D)/data
-	@$(call FIT,exp/letters,recipes/librispeech/bilstm_ctc.yaml) --trainer.max_epochs 6
-	@$(BIN)/speechrnn prepare segments exp/librispeech/data/train.jsonl.gz $@ -m exp/letters/checkpoints/last.ckpt
+exp/segments/train.jsonl.gz: exp/librispeech/data/train.jsonl.gz
+	@$(BIN)/speechrnn prepare segments $< $@ -m phones-en
 
-exp/phones/data/train.jsonl.gz: exp/letters/segments.jsonl.gz exp/speech_commands_35/data/train.jsonl.gz exp/noise/train.jsonl.gz
-	@$(BIN)/python recipes/phones/prepare.py $(if $(CMUDICT),--source $(CMUDICT)) --segments $< --out $(@D)
+exp/synthetic/words.jsonl.gz: | .venv/train
+	@$(BIN)/speechrnn prepare synthetic $(WORDS) $@ --clips 6000 --most-lines 3
 
-model-phones-en: exp/phones/data/train.jsonl.gz ## train the shipped model phones-en again (three hours on two cores)
-	@$(call FIT,exp/phones,recipes/phones/bilstm_ctc.yaml) --init-from exp/letters/checkpoints/last.ckpt
+exp/phones/data/train.jsonl.gz: exp/segments/train.jsonl.gz exp/an4/data/train.jsonl.gz exp/noise/train.jsonl.gz
+exp/phones/data/train.jsonl.gz: exp/speech_commands_35/data/train.jsonl.gz $(if $(WORDS),exp/synthetic/words.jsonl.gz)
+	@$(BIN)/python recipes/phones/prepare.py $(if $(CMUDICT),--source $(CMUDICT)) --segments exp/segments/train.jsonl.gz --out $(@D) \
+	  $(if $(WORDS),--more exp/synthetic/words.jsonl.gz)
+
+model-phones-en: exp/phones/data/train.jsonl.gz ## train a model of English phones again (three hours on two cores)
+	@$(call FIT,exp/phones,recipes/phones/bilstm_ctc.yaml)
 	@$(BIN)/speechrnn export exp/phones/checkpoints/best.ckpt exp/phones/phones-en.onnx --int8-weights \
 	  --card recipes/phones/card.json --pronunciations $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict \
 	  --check exp/phones/data/dev.jsonl.gz --overwrite

@@ -174,12 +174,14 @@ def slow_warp(stream: NDArray[np.float64], template: NDArray[np.float64]) -> flo
     return cost / length
 
 
-def test_a_template_is_warped_as_path_by_path() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_a_template_is_warped_as_path_by_path(temperature: float) -> None:
     stream, template = random_log_probs(7, seed=5), random_log_probs(4, seed=6)
-    search = TemplateSearch([[template]], temperature=1.0)
+    search = TemplateSearch([[template]], temperature=temperature)
     score = search.feed(stream).log_scores[-1, 0]
-    expected = -slow_warp(np.exp(stream.astype(float)), np.exp(template.astype(float)))
-    assert score == pytest.approx(expected, abs=1e-5)
+    tempered = [np.exp(temperature * log_probs.astype(float)) for log_probs in (stream, template)]
+    warped = slow_warp(*(probs / probs.sum(1, keepdims=True) for probs in tempered))
+    assert score == pytest.approx(-warped / (2 * temperature**2), abs=1e-5)
 
 
 def test_a_recording_finds_itself_and_two_best_are_averaged() -> None:

@@ -32,8 +32,9 @@ class SearchOptions:
     """Nats that a second between two tokens of a keyword costs, >= 0; silence alone joins no far apart ones."""
     longest_s: float = 3.0
     """Paths that take longer are dropped, > 0."""
-    template_temperature: float = 0.7
-    """Multiplies log probabilities before templates are compared, > 0; below 1 near misses count less."""
+    template_temperature: float = 0.2
+    """Multiplies log probabilities before templates are compared, > 0; far below 1, tokens that neither frame is likely
+    to be are compared, too."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the option."""
@@ -45,7 +46,7 @@ class SearchOptions:
 
 
 # Of a keyword with recordings and spellings, what its spellings add; found with the first half of KEYWORDS.md's clips.
-SPELLED_SHARE = 0.015
+SPELLED_SHARE = 0.006
 LEAST_SPELLED = -30.0  # nats a token, so that what is not quite said may still sound like the recordings
 
 
@@ -193,9 +194,10 @@ class SpellingSearch:
 class TemplateSearch:
     """Keywords by recordings of them: dynamic time warping on what the model heard, frame against frame.
 
-    The distance of two frames is -log of the Bhattacharyya coefficient of their distributions, in [0, inf). A
-    path takes at least half and at most double the time of its template (Sakoe and Chiba, 1978, their slope
-    of 1), and its score is minus the mean distance along it. Of several recordings the two best count.
+    The distance of two frames is -log of the Bhattacharyya coefficient of their tempered distributions, in [0, inf),
+    over 2 · temperature², with the square of which it grows. A path takes at least half and at most double the time
+    of its template (Sakoe and Chiba, 1978, their slope of 1), and its score is minus the mean distance along it. Of
+    several recordings the two best count.
     """
 
     def __init__(self, templates: Sequence[Sequence[NDArray[np.float32]]], *, temperature: float) -> None:
@@ -218,7 +220,8 @@ class TemplateSearch:
 
     def feed(self, log_probs: NDArray[np.float32]) -> Scores:
         """Hear frames; as ``KeywordSearch.feed``, without boosts."""
-        distances = -np.log(np.clip(roots_of(log_probs, self.temperature) @ self.roots, 1e-6, 1.0))
+        alike = np.clip(roots_of(log_probs, self.temperature) @ self.roots, 1e-6, 1.0)
+        distances = -np.log(alike) / (2 * self.temperature**2)
         shape = len(log_probs), len(self.groups)
         scores, starts = np.empty(shape), np.empty(shape, np.int64)
         for row, distance in enumerate(distances):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Source, load_audio, source_name
-from speechrnn.decoding.keyword_search import KeywordSearch, SearchOptions, TemplateSearch
+from speechrnn.decoding.keyword_search import KeywordSearch, TemplateSearch
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import AudioError, ConfigError, TextError
 from speechrnn.new_file import new_file
@@ -25,6 +25,8 @@ SUFFIX = ".npz"
 FORMAT = "speechrnn keyword 2"
 FEWEST, ENOUGH = 2, 3  # recordings
 LONGEST_S = 3.0
+# Whether it is the same word is told by the likely tokens; a detector, which also hears the voice, tempers far more.
+AGREEMENT_TEMPERATURE = 0.7
 # Confidences: takes of a word find each other at 0.73 to 0.84 with the models that we have, other words at 0.66
 # to 0.76, and a recording finds itself at 1, but for what rounding takes.
 ALIKE, SAME = 0.7, 0.9995
@@ -117,7 +119,7 @@ def measure_agreement(templates: Sequence[NDArray[np.float32]]) -> tuple[float, 
     agreement = []
     for place, template in enumerate(templates):
         others = [*templates[:place], *templates[place + 1 :]]
-        search = TemplateSearch([others], temperature=SearchOptions().template_temperature)
+        search = TemplateSearch([others], temperature=AGREEMENT_TEMPERATURE)
         agreement.append(float(np.exp(search.feed(template).log_scores.max())))
     return tuple(agreement)
 
@@ -138,9 +140,7 @@ def find_same(templates: Sequence[NDArray[np.float32]]) -> list[tuple[int, int]]
 
 def find_each(templates: Sequence[NDArray[np.float32]], heard: NDArray[np.float32]) -> NDArray[np.float64]:
     """Look for each of the recordings in what was heard: (templates,) confidences."""
-    search = TemplateSearch(
-        [[template] for template in templates], temperature=SearchOptions().template_temperature
-    )
+    search = TemplateSearch([[template] for template in templates], temperature=AGREEMENT_TEMPERATURE)
     confidences: NDArray[np.float64] = np.exp(search.feed(heard).log_scores.max(axis=0))
     return confidences
 

@@ -22,8 +22,10 @@ from speechrnn.runtime.pronounced import pronounce
 logger = logging.getLogger("speechrnn")
 
 SPELLED_THRESHOLD = 0.5
-SPELLED_AND_RECORDED_THRESHOLD = 0.72
-RECORDED_THRESHOLD = 0.8  # at 0.6 an early model of read English had 2,000 false alarms an hour, here 0 to 9
+SPELLED_AND_RECORDED_THRESHOLD = (
+    0.58  # of phones-en on the first half of KEYWORDS.md: 0 to 2 false alarms an hour
+)
+RECORDED_THRESHOLD = 0.6  # the same: 0 to 1
 CLASSIFIER_THRESHOLD = 0.9
 SHORT = 4  # tokens: keywords of fewer are found in other words all the time
 JUMP_S = 0.1  # by which a stream's clock may be off before it has jumped
@@ -37,8 +39,8 @@ class SpotterOptions:
 
     threshold: float | None = None
     """Least confidence of hits of keywords that have none of their own, in [0, 1]; when not given, what the model was
-    calibrated to for the keyword, or for any of its length, or else 0.5 for spelled keywords, 0.8 for recorded ones,
-    0.72 for those that are both, and 0.9 for a classifier's labels."""
+    calibrated to for the keyword, or for any of its length, or else 0.5 for spelled keywords, 0.6 for recorded ones,
+    0.58 for those that are both, and 0.9 for a classifier's labels."""
     search: SearchOptions = DEFAULT_SEARCH
     """With a CTC model."""
     hits: HitOptions | None = None
