@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechrnn.cli.console import Progress
-from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
+from speechrnn.cli.recipe import add_more_option, megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError, SpeechRNNError
 from speechrnn.manifest import Utterance
 from speechrnn.training.download import fetch_release, ignore_progress
@@ -228,14 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"test on one speaker, train on the others: {', '.join(SPEAKERS)}; "
         "OUT is then exp/fsdd/fold_SPEAKER/data unless given",
     )
-    parser.add_argument(
-        "--more",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="MANIFEST",
-        help="clips of digits from elsewhere, to train on, too; may be given several times",
-    )
+    add_more_option(parser, "clips of digits from elsewhere")
     args = parser.parse_args(argv)
     if args.fold and args.out == parser.get_default("out"):
         args.out = args.out.parent / f"fold_{args.fold}" / args.out.name

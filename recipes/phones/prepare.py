@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechrnn.cli.console import say
-from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
+from speechrnn.cli.recipe import add_more_option, megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.pronunciations import Pronunciations
@@ -159,14 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MANIFEST",
         help="LibriSpeech's training utterances, cut by `speechrnn prepare segments`; default: whole",
     )
-    parser.add_argument(
-        "--more",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="MANIFEST",
-        help="further speech to train on, of `speechrnn prepare synthetic` for example; may be given several times",
-    )
+    add_more_option(parser, "further speech, of `speechrnn prepare synthetic` for example")
     return run_recipe(parser.parse_args(argv), prepare)
 
 

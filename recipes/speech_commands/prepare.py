@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechrnn.cli.console import Progress
-from speechrnn.cli.recipe import megabytes, recipe_parser, run_recipe
+from speechrnn.cli.recipe import add_more_option, megabytes, recipe_parser, run_recipe
 from speechrnn.errors import ManifestError
 from speechrnn.manifest import Utterance, numbered_lines, read_manifest
 from speechrnn.training.download import fetch_release, ignore_progress
@@ -344,14 +344,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=12,
         help="12: ten commands, _unknown_ and _silence_; 35: every word; default: 12",
     )
-    parser.add_argument(
-        "--more",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="MANIFEST",
-        help="clips of the words from elsewhere, to train on, too; may be given several times",
-    )
+    add_more_option(parser, "clips of the words from elsewhere")
     parser.add_argument(
         "--speech", metavar="MANIFEST", type=Path, help="read speech, for more of _unknown_ in training"
     )

@@ -11,7 +11,7 @@ EPILOG = """\
 The model need not be good, one of a few epochs will do: pauses are found by energy, the text is known, and the
 model tells between which words a pause lies.
 
-example:
+examples:
   speechrnn prepare segments data/train.jsonl.gz segments/train.jsonl.gz -m phones-en
   speechrnn prepare segments data/train.jsonl.gz segments/train.jsonl.gz -m first.ckpt
 """

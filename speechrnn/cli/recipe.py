@@ -42,6 +42,18 @@ def recipe_parser(description: str, *, out: str, default_source: str) -> argpars
     return parser
 
 
+def add_more_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--more``, manifests of ``what`` to train on as well."""
+    parser.add_argument(
+        "--more",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="MANIFEST",
+        help=f"{what}, to train on, too; may be given several times",
+    )
+
+
 def run_recipe(
     args: argparse.Namespace, prepare: Callable[[argparse.Namespace], Sequence["PreparedManifest"]]
 ) -> int:

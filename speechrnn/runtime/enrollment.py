@@ -22,7 +22,7 @@ from speechrnn.runtime.pronounced import pronounce
 logger = logging.getLogger("speechrnn")
 
 SUFFIX = ".npz"
-FORMAT = "speechrnn keyword 2"
+FORMAT = "speechrnn keyword 3"  # 3: confidences of another temperature, and so thresholds
 FEWEST, ENOUGH = 2, 3  # recordings
 LONGEST_S = 3.0
 # Whether it is the same word is told by the likely tokens; a detector, which also hears the voice, tempers far more.
@@ -178,7 +178,7 @@ def load_enrollment(path: Path) -> Enrollment:
         # Opened here: NumPy leaves a file open that turns out to be broken.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as values:
             if str(values["format"]) != FORMAT:
-                raise ConfigError(f"{path}: is of format {values['format']}, not {FORMAT}")
+                raise ConfigError(f"{path}: is of format {values['format']}, not {FORMAT}; enroll it again")
             names = [name for name in values if name.startswith("template_")]
             templates = tuple(values[f"template_{number}"] for number in range(len(names)))
             threshold = float(values["threshold"])

@@ -1,6 +1,7 @@
 """Speech made by espeak-ng, flite and festival: what nobody has recorded, in many voices."""
 
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -8,7 +9,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import soundfile as sf
 
 from speechrnn.audio import Waveform, load_audio
 from speechrnn.errors import SpeechRNNError
+from speechrnn.new_file import new_file
 
 # Shares of the clips; those of an engine that is not installed go to the others.
 ENGINES = {"espeak-ng": 0.6, "flite": 0.25, "text2wave": 0.15}
@@ -95,7 +96,9 @@ def installed_engines() -> tuple[str, ...]:
 def draw_voice(engines: Sequence[str], rng: random.Random) -> Voice:
     """Draw a voice, its pace and pitch."""
     engine = rng.choices(engines, [ENGINES[engine] for engine in engines])[0]
-    accents = [f"{accent}+{variant}" for accent, variant in product(ESPEAK_ACCENTS, ESPEAK_VARIANTS)]
+    accents = [
+        f"{accent}+{variant}" for accent, variant in itertools.product(ESPEAK_ACCENTS, ESPEAK_VARIANTS)
+    ]
     names = {"espeak-ng": accents, "flite": FLITE_VOICES, "text2wave": FESTIVAL_VOICES}[engine]
     return Voice(engine, rng.choice(names), rng.uniform(0.75, 1.35), rng.random())
 
@@ -156,10 +159,9 @@ def synthesize(
     clips = [draw_clip(text, engines, rng) for text in texts]
     paths = [folder / clip.name(number) for number, clip in enumerate(clips)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = pool.map(write_clip, clips, paths, itertools.repeat(sample_rate))
         try:
-            for clip, path in zip(
-                clips, pool.map(write_clip, clips, paths, [sample_rate] * len(clips)), strict=True
-            ):
+            for clip, path in zip(clips, written, strict=True):
                 on_clip()
                 yield path, clip.text, clip.voice
         finally:
@@ -175,9 +177,9 @@ def write_clip(clip: Clip, path: Path, sample_rate: int) -> Path:
     """Say a clip, unless its file is there; errors as ``synthesize``."""
     if not path.exists():
         waveform = trim(say(clip.text, clip.voice, path, sample_rate))
-        partial = path.with_suffix(".partial.wav")
-        sf.write(partial, with_margins(waveform, clip.margins_s, sample_rate), sample_rate, subtype="PCM_16")
-        partial.replace(path)
+        waveform = with_margins(waveform, clip.margins_s, sample_rate)
+        with new_file(path, overwrite=True, error=SynthesisError) as partial:
+            sf.write(partial, waveform, sample_rate, format="WAV", subtype="PCM_16")
     return path
 
 
