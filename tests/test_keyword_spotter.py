@@ -223,7 +223,7 @@ def test_a_classifier_s_scores_do_not_depend_on_the_pieces(classifier: ModelFile
     waveform = np.concatenate([speak("ab"), np.zeros(4000, np.float32), speak("ca")])
 
     def confidences(size: int) -> NDArray[np.float64]:
-        tracker = ScoreTracker(classifier, [LABEL_A, LABEL_B], FAST)
+        tracker = ScoreTracker(classifier, [LABEL_A, LABEL_B], FAST, floors=[0.0, 0.0])
         pieces = [tracker.feed(waveform[at : at + size]) for at in range(0, len(waveform), size)]
         return np.concatenate([piece.log_scores for piece in [*pieces, tracker.finish()]])
 
@@ -233,7 +233,7 @@ def test_a_classifier_s_scores_do_not_depend_on_the_pieces(classifier: ModelFile
 def test_a_classifier_s_score_is_the_mean_of_its_answers_for_the_windows(classifier: ModelFile) -> None:
     waveform = np.concatenate([speak("ab"), speak("ca")])
     options = SpotterOptions(chunk_s=0.1, window_s=0.3, smoothing=2)
-    tracker = ScoreTracker(classifier, [LABEL_A], options)
+    tracker = ScoreTracker(classifier, [LABEL_A], options, floors=[0.0])
     scores = np.concatenate([tracker.feed(waveform).log_scores, tracker.finish().log_scores])[:, 0]
     # Frames are 10 ms; the answer at 0.5 s is of the 30 frames before it, that at 0.4 s too.
     alone = []

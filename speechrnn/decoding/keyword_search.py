@@ -35,11 +35,15 @@ class SearchOptions:
     template_temperature: float = 0.2
     """Multiplies log probabilities before templates are compared, > 0; far below 1, tokens that neither frame is likely
     to be are compared, too."""
+    rivals_s: float = 0.15
+    """How long a spelled keyword waits for words that explain better what was heard, >= 0; this adds to the latency."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the option."""
         if not 0 <= self.gap_cost < math.inf:
             raise ConfigError(f"gap_cost must be >= 0 and finite, got {self.gap_cost!r}")
+        if not 0 <= self.rivals_s < math.inf:
+            raise ConfigError(f"rivals_s must be >= 0 and finite, got {self.rivals_s!r}")
         for name in ("longest_s", "template_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be > 0 and finite, got {getattr(self, name)!r}")
@@ -57,6 +61,15 @@ class Scores(NamedTuple):
     """(frames, keywords), at most 0 before boosts; -inf where none can end."""
     starts: Counts
     """(frames, keywords): the frame, counted from the stream's first, where the path began."""
+
+    def since(self, first: int) -> "Scores":
+        """Leave out the frames before one."""
+        return Scores(self.log_scores[first:], self.starts[first:])
+
+    def then(self, later: "Scores") -> "Scores":
+        """Add what came next."""
+        log_scores = np.concatenate([self.log_scores, later.log_scores])
+        return Scores(log_scores, np.concatenate([self.starts, later.starts]))
 
 
 class KeywordSearch:
@@ -118,17 +131,23 @@ class KeywordSearch:
         Returns:
             Scores of all keywords, in their order, boosts added.
         """
+        return self.hear(log_probs)[0]
+
+    def hear(self, log_probs: NDArray[np.float32]) -> tuple[Scores, Scores]:
+        """Hear more; the scores of ``feed``, and those of the spellings alone, -inf where a keyword has none."""
         shape = len(log_probs), len(self.boosts)
         joined = Scores(np.zeros(shape), np.zeros(shape, np.int64))
+        spelled = Scores(np.full(shape, -np.inf), np.zeros(shape, np.int64))
         if self.spellings is not None:
             found = self.spellings.feed(log_probs)
+            spelled.log_scores[:, self.spelled], spelled.starts[:, self.spelled] = found
             joined.log_scores[:, self.spelled] += self.shares * np.maximum(found.log_scores, self.least)
             joined.starts[:, self.spelled] = found.starts
         if self.templates is not None:
             found = self.templates.feed(log_probs)
             joined.log_scores[:, self.recorded] += found.log_scores
             joined.starts[:, self.recorded] = found.starts
-        return Scores(joined.log_scores + self.boosts, joined.starts)
+        return Scores(joined.log_scores + self.boosts, joined.starts), spelled
 
 
 class SpellingSearch:
@@ -144,7 +163,7 @@ class SpellingSearch:
             for spelling in keyword.spellings
         ]
         check_paths(paths, keywords)
-        self.longest, self.frame = max(1, round(options.longest_s / frame_s)), 0
+        self.longest = max(1, round(options.longest_s / frame_s))
         self.tokens = np.array([token for _, path in paths for token in with_gaps(path)])
         self.costs = np.where(self.tokens == 0, options.gap_cost * frame_s, 0.0)
         sizes = [2 * len(path) - 1 for _, path in paths]
@@ -157,11 +176,20 @@ class SpellingSearch:
         before = np.concatenate([[-1, -1], self.tokens])[: len(self.tokens)]
         self.cannot_skip = (self.tokens == 0) | (self.tokens == before)
         self.cannot_skip[self.first] = True
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was heard; frames are counted anew."""
+        self.frame = 0
         self.scores = np.full(len(self.tokens), -np.inf)
         self.starts = np.zeros(len(self.tokens), np.int64)
 
     def feed(self, log_probs: NDArray[np.float32]) -> Scores:
         """Hear frames; as ``KeywordSearch.feed``, without boosts."""
+        return best_of_each(*self.feed_each(log_probs), self.begins)
+
+    def feed_each(self, log_probs: NDArray[np.float32]) -> Scores:
+        """Hear frames; the scores of each spelling, (frames, spellings)."""
         ratios = log_probs - log_probs.max(axis=1, keepdims=True)
         gains = ratios[:, self.tokens].astype(np.float64) - self.costs
         shape = len(log_probs), len(self.last)
@@ -169,7 +197,7 @@ class SpellingSearch:
         for row, gain in enumerate(gains):
             self._advance(gain)
             ends[row], starts[row] = self.scores[self.last], self.starts[self.last]
-        return best_of_each(ends / self.lengths, starts, self.begins)
+        return Scores(ends / self.lengths, starts)
 
     def _advance(self, gain: Floats) -> None:
         """Move all paths on by a frame: stay, or come from the state before or the one before that."""

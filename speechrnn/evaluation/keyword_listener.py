@@ -141,7 +141,8 @@ class Listener:
         self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions, on_audio: Progress
     ) -> None:
         """Prepare; errors as ``KeywordSpotter``."""
-        self.tracker, self.keywords = ScoreTracker(model, keywords, options), keywords
+        floors = [FAINTEST] * len(keywords)
+        self.tracker, self.keywords = ScoreTracker(model, keywords, options, floors=floors), keywords
         self.sample_rate, self.on_audio = model.info.sample_rate, on_audio
         self.hits: HitOptions = options.hits or default_hits(model)
         self.failures: dict[str, Failure] = {}
@@ -236,7 +237,7 @@ class Listener:
         track = self.track(waveforms())
         columns = [track.cut(place.keyword, place.stretch_s)[1] for place in places]
         scores = np.array([column.max(initial=0.0) for column in columns], np.float64)
-        return Heard(track, places, scores, self.hits, self.tracker.emissions.latency_s)
+        return Heard(track, places, scores, self.hits, self.tracker.latency_s)
 
     def pieces(self, utterances: Sequence[Utterance], kind: str = "negatives") -> Callable[[int], Waveform]:
         """Make what takes the next so many samples from recordings that follow each other for ever.

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform
 from speechrnn.decoding.keyword_hits import Candidate, HitOptions, HitPicker
-from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions, spell
+from speechrnn.decoding.keyword_search import Scores, SearchOptions, spell
 from speechrnn.decoding.keywords import Keyword, check_labels
+from speechrnn.decoding.rivalled_search import RivalledSearch
 from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
 from speechrnn.runtime.model_file import ModelFile
-from speechrnn.runtime.pronounced import pronounce
+from speechrnn.runtime.pronounced import find_rivals, pronounce
 
 logger = logging.getLogger("speechrnn")
 
@@ -108,8 +109,8 @@ class KeywordSpotter:
         """
         check_labels(keywords)
         self.model, self.keywords, self.options = model, tuple(keywords), options
-        self.tracker = ScoreTracker(model, keywords, options)
         self.thresholds = tuple(find_threshold(model, keyword, options) for keyword in keywords)
+        self.tracker = ScoreTracker(model, keywords, options, floors=self.thresholds)
         self.confidences = np.zeros(len(keywords))
         self.restart()
 
@@ -163,7 +164,7 @@ class KeywordSpotter:
     def _hit(self, found: Candidate) -> KeywordHit:
         """Tell a candidate in the user's terms."""
         clock = self.tracker.clock
-        told_s = self.origin_s + clock.start_s(found.decided) + self.tracker.emissions.latency_s
+        told_s = self.origin_s + clock.start_s(found.decided) + self.tracker.latency_s
         return KeywordHit(
             label=self.keywords[found.keyword].label,
             start_s=self.origin_s + max(0.0, clock.start_s(found.start)),
@@ -177,9 +178,15 @@ class ScoreTracker:
     """The network and the search behind it: how well each keyword ends at each frame of a stream."""
 
     def __init__(
-        self, model: ModelFile, keywords: Sequence[Keyword], options: SpotterOptions = SpotterOptions()
+        self,
+        model: ModelFile,
+        keywords: Sequence[Keyword],
+        options: SpotterOptions = SpotterOptions(),
+        *,
+        floors: Sequence[float],
     ) -> None:
-        """Begin a stream; arguments and errors as of ``KeywordSpotter``."""
+        """Begin a stream; arguments and errors as of ``KeywordSpotter``, ``floors`` as of ``RivalledSearch``."""
+        self.floors = floors
         self.model, self.keywords, self.options = model, tuple(keywords), options
         self.is_classifier = model.info.task == "classification"
         if self.is_classifier:
@@ -193,6 +200,7 @@ class ScoreTracker:
         else:
             self.windows = WindowOptions(chunk_s=options.chunk_s)
             self.spelled = pronounce(model.info, keywords)
+            self.rivals = find_rivals(model.info, self.spelled)
             warn_of_short(model, self.spelled)
         self.restart()
         self.clock = (
@@ -207,7 +215,12 @@ class ScoreTracker:
         self.search = self._make_search()
         self.num_samples = 0
 
-    def _make_search(self) -> "KeywordSearch | LabelScores":
+    @property
+    def latency_s(self) -> float:
+        """From a sound to its score, seconds, at most."""
+        return self.emissions.latency_s + self.search.wait * self.clock.frame_s
+
+    def _make_search(self) -> "RivalledSearch | LabelScores":
         """Make what turns log probabilities into scores."""
         if self.is_classifier:
             window = round(self.emissions.context / self.emissions.chunk)
@@ -215,8 +228,13 @@ class ScoreTracker:
             boosts = [keyword.boost for keyword in self.keywords]
             return LabelScores(labels, boosts, smoothing=self.options.smoothing, window=window)
         info = self.model.info
-        return KeywordSearch(
-            info.vocabulary, self.spelled, frame_s=info.clock.frame_s, options=self.options.search
+        return RivalledSearch(
+            info.vocabulary,
+            self.spelled,
+            self.rivals,
+            frame_s=info.clock.frame_s,
+            floors=self.floors,
+            options=self.options.search,
         )
 
     def feed(self, samples: Waveform) -> Scores:
@@ -226,7 +244,7 @@ class ScoreTracker:
 
     def finish(self) -> Scores:
         """End the stream and score what is left."""
-        return self._score(self.emissions.finish())
+        return self._score(self.emissions.finish()).then(self.search.finish())
 
     def _score(self, log_probs: NDArray[np.float32]) -> Scores:
         """Score new log probabilities."""
@@ -237,6 +255,8 @@ class ScoreTracker:
 
 class LabelScores:
     """Labels of a classifier: the mean of its last few answers."""
+
+    wait = 0  # frames by which it is late, as a search may be
 
     def __init__(
         self, labels: Sequence[int], boosts: Sequence[float], *, smoothing: int, window: int
@@ -258,6 +278,10 @@ class LabelScores:
         starts = np.repeat(np.maximum(0, frames - self.window)[:, None], len(self.labels), axis=1)
         log_scores = np.log(np.maximum(np.reshape(means, new.shape), 1e-30)) + self.boosts
         return Scores(log_scores, starts)
+
+    def finish(self) -> Scores:
+        """Tell what is left, which is nothing."""
+        return self.feed(np.zeros((0, max(self.labels) + 1), np.float32))
 
 
 def to_confidences(scores: Scores) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from speechrnn.decoding.rivals import RivalFinder
 from speechrnn.decoding.words import FrameClock
 from speechrnn.errors import AudioError, ConfigError, ModelFileError, SpeechRNNError
 from speechrnn.pronunciations import Pronunciations
@@ -90,6 +91,11 @@ class ModelInfo:
             return Pronunciations.unpack(self.packed_pronunciations)
         except ConfigError as error:
             raise ModelFileError(f"{self.path}: damaged metadata: {error}") from error
+
+    @functools.cached_property
+    def rival_finder(self) -> RivalFinder:
+        """What finds words that sound like a keyword; laid out when first asked for. Errors as ``pronunciations``."""
+        return RivalFinder(way for ways in self.pronunciations.ways.values() for way in ways)
 
     @property
     def name(self) -> str:

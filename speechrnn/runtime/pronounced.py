@@ -30,6 +30,17 @@ def pronounce(info: ModelInfo, keywords: Iterable[Keyword]) -> tuple[Keyword, ..
     )
 
 
+def find_rivals(info: ModelInfo, spoken: Iterable[Keyword]) -> list[tuple[str, ...]]:
+    """Find for each keyword that ``pronounce`` brought to phones the words that it could be heard in.
+
+    Returns:
+        Their ways to be said; none without spellings, and none of a model that writes letters or has no dictionary.
+    """
+    if info.vocabulary.unit != "phone" or not info.packed_pronunciations:
+        return [() for _ in spoken]
+    return [info.rival_finder.find_rivals(keyword.spellings) for keyword in spoken]
+
+
 def ways_to_say(info: ModelInfo, keyword: Keyword) -> tuple[str, ...]:
     """List the ways to say a keyword, each once; errors as ``pronounce``."""
     ways = [way for spelling in keyword.spellings for way in ways_to_say_spelling(info, keyword, spelling)]

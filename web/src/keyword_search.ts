@@ -10,7 +10,7 @@ import type { Pronunciations } from "./pronunciations.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 const GAP_COST = 0.25; // nats that a second between two tokens costs; silence alone joins no far apart ones
-const LONGEST_S = 3;
+export const LONGEST_S = 3;
 const PHONES = /^\[([^\][]*)\]$/; // [V Y UW] instead of view
 const SHORT = 4; // tokens: keywords of fewer are found in other words all the time
 
@@ -23,6 +23,13 @@ export interface Scores {
   numFrames: number;
 }
 
+/** As `Scores`, but before they are brought to [0, 1]: at most 0, -Infinity where a keyword cannot end. */
+export interface LogScores {
+  logScores: Float64Array;
+  starts: Int32Array;
+  numFrames: number;
+}
+
 export interface TypedKeywords {
   keywords: readonly string[];
   /** What the user should know about them. */
@@ -30,11 +37,20 @@ export interface TypedKeywords {
   isRefused: boolean;
 }
 
-/** The ways to write or say a keyword, each in the model's tokens; none if it cannot be. */
-export function waysToSpell(keyword: string, vocabulary: Vocabulary, pronunciations: Pronunciations | null): number[][] {
+/** The ways to write a keyword, or for a model of phones to say it, spaces between them; none if it cannot be. */
+export function waysToSay(keyword: string, vocabulary: Vocabulary, pronunciations: Pronunciations | null): string[] {
   const phones = vocabulary.unit === "phone" ? (PHONES.exec(keyword)?.[1]?.trim() ?? null) : keyword;
   const ways = phones === null ? (pronunciations?.ofPhrase(keyword) ?? []) : [phones];
-  return ways.filter((way) => way && !vocabulary.unknown(way).length).map((way) => vocabulary.encode(way));
+  return ways.filter((way) => way && !vocabulary.unknown(way).length);
+}
+
+/** As `waysToSay`, each in the model's tokens. */
+export function waysToSpell(
+  keyword: string,
+  vocabulary: Vocabulary,
+  pronunciations: Pronunciations | null,
+): number[][] {
+  return waysToSay(keyword, vocabulary, pronunciations).map((way) => vocabulary.encode(way));
 }
 
 /** Read a list with commas; what the model cannot write, or say, is left out, and said. */
@@ -89,73 +105,113 @@ export class KeywordSearch {
     frameS: number,
     pronunciations: Pronunciations | null = null,
   ) {
-    const longest = Math.max(1, Math.round(LONGEST_S / frameS));
     this.paths = keywords.map((keyword) =>
-      waysToSpell(keyword, vocabulary, pronunciations).map((way) => new KeywordPath(way, longest, GAP_COST * frameS)),
+      waysToSpell(keyword, vocabulary, pronunciations).map((way) => new KeywordPath(way, frameS)),
     );
   }
 
   /** Hear more frames. */
   feed(logProbs: LogProbs): Scores {
+    return toScores(this.hear(logProbs));
+  }
+
+  /** As `feed`, without bringing scores to [0, 1]. */
+  hear(logProbs: LogProbs): LogScores {
     const size = logProbs.numFrames * this.paths.length;
-    const scores = { confidences: new Float64Array(size), starts: new Int32Array(size), numFrames: logProbs.numFrames };
+    const [logScores, starts] = [new Float64Array(size), new Int32Array(size)];
     for (let row = 0, place = 0; row < logProbs.numFrames; row++, this.frame++) {
-      const frame = logProbs.values.subarray(row * logProbs.numTokens, (row + 1) * logProbs.numTokens);
-      const [, top] = bestToken(logProbs, row);
+      const ratios = ratiosOf(logProbs, row);
       for (const ways of this.paths) {
-        const ends = ways.map((path) => path.advance(this.frame, frame, top));
-        const [score, start] = ends.reduce((best, end) => (end[0] > best[0] ? end : best));
-        scores.confidences[place] = Math.exp(Math.min(score, 0));
-        scores.starts[place++] = start;
+        for (const path of ways) path.advance(this.frame, ratios);
+        const best = bestOf(ways);
+        logScores[place] = best.score;
+        starts[place++] = best.start;
       }
     }
-    return scores;
+    return { logScores, starts, numFrames: logProbs.numFrames };
   }
 }
 
-/** The best path to each state of one keyword: a state for each token, and one for the gap between two. */
-class KeywordPath {
-  private readonly tokens: number[];
-  private readonly numTokens: number;
-  private scores: Float64Array;
-  private starts: Int32Array;
+/**
+ * The best path to each state of one way to spell a keyword: a state for each token, and one for the gap between two.
+ *
+ * Thousands of them may be advanced for one frame, so nothing is allocated there. State 0 lies before the keyword.
+ */
+export class KeywordPath {
+  readonly numTokens: number;
+  private readonly longest: number; // in frames
+  private readonly gapCost: number; // of a frame
+  private readonly tokens: Int32Array; // of each state
+  private readonly canSkip: Uint8Array; // the gap before a token, unless both sides of it are the same
+  private readonly scores: Float64Array;
+  private readonly starts: Int32Array;
 
-  constructor(
-    spelled: readonly number[],
-    private readonly longest: number,
-    private readonly gapCost: number, // of a frame
-  ) {
+  constructor(spelled: readonly number[], frameS: number) {
     this.numTokens = spelled.length;
-    this.tokens = spelled.flatMap((token) => [BLANK, token]).slice(1);
-    this.scores = new Float64Array(this.tokens.length).fill(-Infinity);
+    this.longest = Math.max(1, toFrames(LONGEST_S, frameS));
+    this.gapCost = GAP_COST * frameS;
+    this.tokens = Int32Array.from(spelled.flatMap((token) => [BLANK, token]));
+    this.canSkip = Uint8Array.from(this.tokens, (token, state) =>
+      Number(state > 2 && token !== BLANK && token !== this.tokens[state - 2]),
+    );
+    this.scores = new Float64Array(this.tokens.length);
     this.starts = new Int32Array(this.tokens.length);
+    this.restart();
   }
 
-  /** Move all paths on by a frame; returns the score a token at the keyword's end, and where that path began. */
-  advance(frame: number, logProbs: Float32Array, top: number): [number, number] {
-    for (let state = this.tokens.length - 1; state >= 0; state--) {
-      const [score, start] = this.bestInto(state, frame);
-      const token = this.tokens[state]!;
-      const gain = Math.fround(logProbs[token]! - top) - (token === BLANK ? this.gapCost : 0);
-      this.scores[state] = frame - start >= this.longest ? -Infinity : score + gain;
-      this.starts[state] = start;
-    }
-    const last = this.tokens.length - 1;
-    return [this.scores[last]! / this.numTokens, this.starts[last]!];
+  /** Forget what was heard. */
+  restart(): void {
+    this.scores.fill(-Infinity);
+    this.scores[0] = 0;
+    this.starts.fill(0);
   }
 
-  /** Stay, or come from the state before, or over the gap from the token before, unless it is the same. */
-  private bestInto(state: number, frame: number): [number, number] {
-    let [score, start] = [this.scores[state]!, this.starts[state]!];
-    const consider = (other: number, from: number) => {
-      if (other > score) [score, start] = [other, from];
-    };
-    if (state === 0) consider(0, frame);
-    else consider(this.scores[state - 1]!, this.starts[state - 1]!);
-    const isToken = this.tokens[state] !== BLANK;
-    if (state >= 2 && isToken && this.tokens[state] !== this.tokens[state - 2]) {
-      consider(this.scores[state - 2]!, this.starts[state - 2]!);
+  /** Move all paths on by a frame: stay, or come from the state before, or over the gap from the token before. */
+  advance(frame: number, ratios: Float32Array): void {
+    const { tokens, scores, starts, canSkip, longest, gapCost } = this;
+    starts[0] = frame;
+    for (let state = tokens.length - 1; state > 0; state--) {
+      let from = state;
+      if (scores[state - 1]! > scores[from]!) from = state - 1;
+      if (canSkip[state] && scores[state - 2]! > scores[from]!) from = state - 2;
+      const token = tokens[state]!;
+      const gain = ratios[token]! - (token === BLANK ? gapCost : 0);
+      const start = starts[from]!;
+      scores[state] = frame - start >= longest ? -Infinity : scores[from]! + gain;
+      starts[state] = start;
     }
-    return [score, start];
   }
+
+  /** Of the path that ends in this frame, a token. */
+  get score(): number {
+    return this.scores[this.tokens.length - 1]! / this.numTokens;
+  }
+
+  /** Where that path began. */
+  get start(): number {
+    return this.starts[this.tokens.length - 1]!;
+  }
+}
+
+/** By how much each token of a frame is less likely than the likeliest, nats, at most 0. */
+export function ratiosOf(logProbs: LogProbs, row: number): Float32Array {
+  const [, top] = bestToken(logProbs, row);
+  const frame = logProbs.values.subarray(row * logProbs.numTokens, (row + 1) * logProbs.numTokens);
+  return frame.map((logProb) => logProb - top);
+}
+
+/** The first of the paths that score best. */
+export function bestOf(paths: readonly KeywordPath[]): KeywordPath {
+  return paths.reduce((best, path) => (path.score > best.score ? path : best));
+}
+
+export function toScores({ logScores, starts, numFrames }: LogScores): Scores {
+  return { confidences: logScores.map((score) => Math.exp(Math.min(score, 0))), starts, numFrames };
+}
+
+/** Seconds in frames, rounded as Python does it: a half to the even number. */
+export function toFrames(seconds: number, frameS: number): number {
+  const frames = seconds / frameS;
+  const rounded = Math.round(frames);
+  return rounded - frames === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }

@@ -33,4 +33,9 @@ export class LabelScores {
     }
     return { confidences, starts, numFrames };
   }
+
+  /** Tell what is left, which is nothing. */
+  finish(): Scores {
+    return { confidences: new Float64Array(0), starts: new Int32Array(0), numFrames: 0 };
+  }
 }

@@ -1,5 +1,7 @@
 /** How words are said, as `speechrnn/pronunciations.py` does it: the dictionary of a model of phones. */
 
+import { RivalFinder } from "./rivals.ts";
+
 // Of English words, and what is said for them.
 const ENDINGS: readonly [string, string][] = [
   ["'s", " Z"],
@@ -13,6 +15,8 @@ const SHORTEST_PART = 3; // letters of what a compound is put together from
 const MOST_WAYS = 8; // to say a phrase
 
 export class Pronunciations {
+  private finder: RivalFinder | null = null;
+
   private constructor(private readonly ways: ReadonlyMap<string, string[]>) {}
 
   /** Read what a model file carries: lines of word, tab and phones, by zlib and base64. */
@@ -46,6 +50,12 @@ export class Pronunciations {
       if (first && second) return combine([first, second]);
     }
     return [];
+  }
+
+  /** What finds words that sound like a keyword; laid out when first asked for. */
+  get rivalFinder(): RivalFinder {
+    this.finder ??= new RivalFinder([...this.ways.values()].flat());
+    return this.finder;
   }
 
   /** Say words one after the other, the usual ways first; no way if one is not known. */

@@ -2,10 +2,11 @@
 
 import type { LogProbs } from "./greedy.ts";
 import { type Candidate, HitPicker, LABELLED, SPELLED } from "./keyword_hits.ts";
-import { KeywordSearch, type Scores, waysToSpell } from "./keyword_search.ts";
+import { type Scores, waysToSpell } from "./keyword_search.ts";
 import { LABEL_THRESHOLD, LABEL_WINDOWS, LabelScores } from "./label_scores.ts";
 import type { Hit } from "./messages.ts";
 import type { ModelInfo } from "./model_file.ts";
+import { RivalledSearch } from "./rivalled_search.ts";
 import type { FrameClock } from "./words.ts";
 
 const SPELLED_THRESHOLD = 0.5;
@@ -13,7 +14,7 @@ const NO_KEYWORD = /^_|^<|^(unknown|silence|background|noise)$/i; // labels of w
 
 export class Spotter {
   private readonly picker: HitPicker;
-  private readonly scores: { feed(logProbs: LogProbs): Scores };
+  private readonly scores: { feed(logProbs: LogProbs): Scores; finish(): Scores };
   private readonly clock: FrameClock;
 
   /** Begin, for a classifier's labels or typed keywords, where `firstFrame` frames were heard before. */
@@ -26,11 +27,11 @@ export class Spotter {
     const isClassifier = task === "classification";
     const frameS = isClassifier ? LABEL_WINDOWS.chunkS : clock.frameS;
     this.clock = { frameS, firstS: (isClassifier ? 0 : clock.firstS) + firstFrame * frameS };
-    this.scores = isClassifier
-      ? new LabelScores(keywords.map((label) => vocabulary.tokens.indexOf(label)))
-      : new KeywordSearch(keywords, vocabulary, frameS, pronunciations);
     const usual = (keyword: string) => (isClassifier ? LABEL_THRESHOLD : usualThreshold(keyword, info));
     const least = keywords.map((keyword) => thresholds.get(keyword) ?? usual(keyword));
+    this.scores = isClassifier
+      ? new LabelScores(keywords.map((label) => vocabulary.tokens.indexOf(label)))
+      : new RivalledSearch(keywords, vocabulary, frameS, least, pronunciations);
     this.picker = new HitPicker(least, frameS, isClassifier ? LABELLED : SPELLED);
   }
 
@@ -47,7 +48,8 @@ export class Spotter {
   }
 
   finish(): Hit[] {
-    return this.picker.finish().map((found) => this.place(found));
+    const found = [...this.picker.feed(this.scores.finish()), ...this.picker.finish()];
+    return found.map((each) => this.place(each));
   }
 
   private place({ keyword, start, end, confidence }: Candidate): Hit {

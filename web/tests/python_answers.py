@@ -19,6 +19,8 @@ from speechrnn.decoding.greedy import greedy_decode
 from speechrnn.decoding.keyword_hits import HitOptions, HitPicker
 from speechrnn.decoding.keyword_search import KeywordSearch
 from speechrnn.decoding.keywords import Keyword
+from speechrnn.decoding.rivalled_search import RivalledSearch
+from speechrnn.decoding.rivals import RivalFinder
 from speechrnn.decoding.words import FrameClock, split_words
 from speechrnn.nn.export import export_model
 from speechrnn.pronunciations import Pronunciations
@@ -44,6 +46,19 @@ VOCABULARIES = [
     Vocabulary(("▁a", "▁", "b", "▁cd", "ef"), "token"),
     Vocabulary(("one", "two", "three"), "word"),
     Vocabulary(("AH", "K", "UW"), "phone"),
+]
+PHONES = ("AH", "EH", "ER", "K", "L", "N", "R", "S", "SH", "T")
+# Words that sound alike, so that each is a rival of others.
+ALIKE = [
+    "alexa AH L EH K S AH",
+    "collect K AH L EH K T",
+    "connector K AH N EH K T ER",
+    "electron AH L EH K T R AH N",
+    "lecture L EH K SH ER",
+    "lecture(2) L EH K T ER",
+    "recollection R EH K AH L EH K SH AH N",
+    "selector S AH L EH K T ER",
+    "tree T R EH",
 ]
 # Task, features and encoder of small networks of every kind that streams in a way of its own.
 NETWORKS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -180,6 +195,55 @@ def answer_keywords(rng: np.random.Generator) -> list[Plain]:
     return cases
 
 
+def answer_rivals(rng: np.random.Generator) -> Plain:
+    """Find the rivals of keywords in a dictionary that is drawn at random, of which some have too many."""
+    ways = [" ".join(rng.choice(list("ABCDE"), rng.integers(2, 10))) for _ in range(3000)]
+    keywords = [[way] for way in ways[:40]] + [ways[i : i + 3] for i in range(40, 70, 3)]
+    keywords += [["A B C"], ["A B Q C Q D"], ["Q R S T"], [" ".join("ABCDEABCDE")], []]
+    finder = RivalFinder(ways)
+    return {"ways": ways, "keywords": keywords, "rivals": [finder.find_rivals(each) for each in keywords]}
+
+
+def answer_rivalled(rng: np.random.Generator) -> list[Plain]:
+    """Search for keywords where words that sound alike are said, in frames of several lengths, surely and not."""
+    vocabulary, said = Vocabulary(PHONES, "phone"), Pronunciations.parse(ALIKE, "words.dict")
+    labels = ["alexa", "collect", "lecture", "tree"]
+    keywords = [Keyword(label=label, spellings=said.of_phrase(label)) for label in labels]
+    finder = RivalFinder(way for ways in said.ways.values() for way in ways)
+    rivals = [finder.find_rivals(keyword.spellings) for keyword in keywords]
+    cases = []
+    for frame_s, sharpness in [(0.04, 3.0), (0.04, 6.0), (0.032, 4.0), (0.2, 6.0)]:
+        log_probs = say(vocabulary, [way for ways in said.ways.values() for way in ways], rng, sharpness)
+        floors = [0.05] * len(labels)
+        search = RivalledSearch(vocabulary, keywords, rivals, frame_s=frame_s, floors=floors)
+        parts = zip(search.feed(log_probs), search.finish(), strict=True)
+        log_scores, starts = (np.concatenate(pair) for pair in parts)
+        cases.append(
+            {
+                "tokens": list(vocabulary.tokens),
+                "packed": said.pack(),
+                "keywords": labels,
+                "frame_s": frame_s,
+                "floor": 0.05,
+                "log_probs": packed(log_probs),
+                "confidences": packed(np.exp(np.minimum(log_scores, 0))),
+                "starts": starts.ravel().tolist(),
+            }
+        )
+    return cases
+
+
+def say(vocabulary: Vocabulary, ways: list[str], rng: np.random.Generator, sharpness: float) -> np.ndarray:
+    """Make log probabilities in which words are likely, one behind the other, with noise."""
+    tokens: list[int] = []
+    for number in rng.integers(0, len(ways), 60):
+        for token in vocabulary.encode(ways[number]):
+            tokens += [token] * rng.integers(1, 3) + [0] * rng.integers(0, 2)
+    logits = rng.standard_normal((len(tokens), len(vocabulary)))
+    logits[np.arange(len(tokens)), tokens] += sharpness
+    return (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
+
+
 def answer_pronunciations() -> Plain:
     """Say words from a packed dictionary: in it, with an ending, put together, several, in too many ways."""
     lines = ["wake W EY K", "read R IY D", "read(2) R EH D", "jam's JH AE M Z", "café K AE F EY"]
@@ -247,6 +311,8 @@ def main() -> None:
         "resampling": answer_resampling(rng),
         "files": answer_files(folder, rng),
         "streams": answer_streams(folder),
+        "rivals": answer_rivals(rng),
+        "rivalled": answer_rivalled(rng),
     }
     for name, answer in answers.items():
         (folder / f"{name}.json").write_text(json.dumps(answer))

@@ -46,6 +46,19 @@ test("keywords that the model cannot write, or that are very short, are answered
   await page.close();
 });
 
+test("keywords are found by a model of phones, which lays its dictionary out for their rivals", async () => {
+  const phones = await serve("-m", "phones-en");
+  const { page, complaints } = await visit(browser, phones.url);
+  await page.getByRole("textbox", { name: "Keywords" }).fill("seventy, seventeen");
+  await drop(page, sample("an4_menk_an425.wav"));
+  await textWhenDone(page);
+  await page.locator("#hits li").first().waitFor();
+  expect(await page.locator("#hits li").allTextContents()).toEqual([expect.stringMatching(/^seventy /)]);
+  expect(complaints).toEqual([]);
+  await page.close();
+  await phones.stop();
+});
+
 test("typed keywords are found in what the microphone hears", { retry: 3 }, async () => {
   const listening = await launch({ microphone: sample("an4_menk_an425.wav") });
   const { page, complaints } = await visit(listening, served.url);

@@ -1,0 +1,266 @@
+"""Words that a keyword could be heard in: which they are, and what they take off its score."""
+
+import itertools
+import string
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.decoding.rivalled_search import RECORDED_SHARE, RivalledSearch
+from speechrnn.decoding.rivals import MOST_RIVALS, RivalFinder, distances_within
+from speechrnn.errors import ConfigError
+from speechrnn.runtime import ModelFile, find_model
+from speechrnn.runtime.keyword_spotter import KeywordSpotter, SpotterOptions
+from speechrnn.runtime.pronounced import find_rivals, pronounce
+from speechrnn.text import Vocabulary
+
+ALEXA, RECOLLECTION = "AH L EH K S AH", "R EH K AH L EH K SH AH N"
+PHONES = ("AH", "EH", "K", "L", "N", "R", "S", "SH")
+VOCABULARY = Vocabulary(PHONES, "phone")
+FRAME_S = 0.04
+WAIT = 4  # 0.15 s, in whole frames
+
+
+def edits(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """Levenshtein's distance, by its definition."""
+    if not one or not other:
+        return len(one) + len(other)
+    replaced = edits(one[1:], other[1:]) + (one[0] != other[0])
+    return min(replaced, edits(one[1:], other) + 1, edits(one, other[1:]) + 1)
+
+
+def test_the_distance_is_that_to_the_nearest_part() -> None:
+    rng = np.random.default_rng(1)
+    words = rng.integers(0, 3, (30, 6)).astype(np.int16)
+    words[::3, 4:] = -1  # shorter ones
+    keyword = tuple(int(phone) for phone in rng.integers(0, 3, 4))
+    for word, distance in zip(words.tolist(), distances_within(words, keyword), strict=True):
+        said = tuple(phone for phone in word if phone >= 0)
+        parts = {said[a:b] for a, b in itertools.combinations(range(len(said) + 1), 2)} | {()}
+        assert distance == min(edits(keyword, part) for part in parts)
+
+
+def test_rivals_are_longer_words_with_a_part_that_is_nearly_the_keyword() -> None:
+    near = ["AH L EH K S IH S", "K AH L EH K SH AH N", RECOLLECTION]
+    far = ["K AE T", "L EH K CH ER", "AH L AE S K AH", "EH L IH K T AH D"]
+    own = [ALEXA, f"{ALEXA} Z", f"B AE N {ALEXA}"]  # the keyword, its plural, a word that ends so
+    shorter = ["AH L EH K S", "L EH K S AH", "AH L EH S AH"]
+    assert RivalFinder([*far, *own, *near, *shorter]).find_rivals([ALEXA]) == tuple(near)
+
+
+def test_no_way_to_say_the_keyword_is_its_rival() -> None:
+    other = "AH L EH K Z AH"
+    finder = RivalFinder([ALEXA, other, f"{other} Z", "AH L IH K S AH Z"])
+    assert finder.find_rivals([ALEXA]) == ("AH L EH K Z AH Z", "AH L IH K S AH Z")
+    assert finder.find_rivals([ALEXA, other]) == ("AH L IH K S AH Z",)
+    longer = "AH L EH K S IH AH"
+    assert RivalFinder([longer]).find_rivals([ALEXA, longer]) == ()
+    assert RivalFinder(["S K AE T IY", "S K AE N ER"]).find_rivals(["K AE T", "K AE T ER"]) == (
+        "S K AE N ER",
+    )
+
+
+def test_a_dictionary_may_have_hundreds_of_phones() -> None:
+    ways = [f"p{number} {ALEXA[:-2]} p{number + 1}" for number in range(300)]
+    assert len(RivalFinder(ways).find_rivals([ALEXA])) == 300
+
+
+def test_short_keywords_and_unknown_phones_have_no_rivals_and_there_are_not_too_many() -> None:
+    finder = RivalFinder(f"AH L EH K {a} {b}" for a, b in itertools.product(string.ascii_uppercase, repeat=2))
+    assert finder.find_rivals(["AH L EH"]) == ()
+    assert finder.find_rivals(["ZH ZH ZH ZH"]) == ()
+    assert len(finder.find_rivals(["AH L EH X"])) == MOST_RIVALS
+    assert RivalFinder([]).find_rivals([ALEXA]) == ()
+
+
+def say(*phones: str, doubt: dict[str, tuple[str, float]] | None = None) -> NDArray[np.float32]:
+    """What a model hears: each phone for a frame, a blank between, and of some phones another one nearly as well."""
+    heard = np.full((2 * len(phones) + 1, len(VOCABULARY)), 0.001)
+    heard[::2, 0] = 1.0
+    for place, phone in enumerate(phones):
+        heard[2 * place + 1, VOCABULARY.encode(phone)] = 1.0
+        if doubt and phone in doubt:
+            other, share = doubt[phone]
+            heard[2 * place + 1, VOCABULARY.encode(other)] = share
+    probs = heard / heard.sum(axis=1, keepdims=True)
+    log_probs: NDArray[np.float32] = np.log(probs).astype(np.float32)
+    return log_probs
+
+
+def typed(spelling: str = ALEXA) -> Keyword:
+    return Keyword(label="alexa", spellings=(spelling,))
+
+
+def search(
+    *rivals: str,
+    keyword: Keyword | None = None,
+    floor: float = 0.01,
+    options: SearchOptions = SearchOptions(),
+) -> RivalledSearch:
+    keywords = [keyword or typed()]
+    return RivalledSearch(VOCABULARY, keywords, [rivals], frame_s=FRAME_S, floors=[floor], options=options)
+
+
+def run(one: RivalledSearch, *pieces: NDArray[np.float32]) -> Scores:
+    found = [*(one.feed(piece) for piece in pieces), one.finish()]
+    return Scores(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+HEARD = say(*RECOLLECTION.split(), doubt={"SH": ("S", 0.3)})
+END = 2 * 8 + 1  # of "alexa" in it: of AH, before N
+
+
+def test_what_another_word_explains_better_is_taken_off() -> None:
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(HEARD)
+    doubted = run(search(RECOLLECTION), HEARD)
+    cost = -np.log(0.3) / 6 + 5 * 0.25 * FRAME_S / 6  # one token of six is not what was heard; five gaps
+    assert plain.log_scores[END, 0] == pytest.approx(-cost, abs=1e-4)
+    # The rival's path has gaps, too: nine of them.
+    lead = (-np.log(0.3) + (5 - 9) * 0.25 * FRAME_S) / 6
+    assert doubted.log_scores[END, 0] == pytest.approx(-cost - lead, abs=1e-4)
+    np.testing.assert_array_equal(doubted.starts, plain.starts)
+
+
+def test_the_keyword_itself_loses_nothing() -> None:
+    heard = say("K", *ALEXA.split(), "N", doubt={"S": ("SH", 0.3)})
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(heard)
+    np.testing.assert_array_equal(run(search(RECOLLECTION), heard).log_scores, plain.log_scores)
+    assert np.exp(plain.log_scores.max()) > 0.95
+
+
+def test_a_rival_must_lie_over_the_keyword() -> None:
+    beside = np.concatenate([say(*ALEXA.split(), doubt={"S": ("SH", 0.3)}), say(*RECOLLECTION.split())])
+    end = 2 * 6 - 1
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(beside)
+    doubted = run(search(RECOLLECTION), beside)
+    assert doubted.log_scores[end, 0] == plain.log_scores[end, 0]
+    assert doubted.log_scores[-4:, 0].max() < plain.log_scores[-4:, 0].max() - 1
+
+
+def test_scores_below_the_floor_are_left_and_without_rivals_nothing_waits() -> None:
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(HEARD)
+    best = float(np.exp(plain.log_scores.max()))
+    np.testing.assert_array_equal(
+        run(search(RECOLLECTION, floor=best + 0.01), HEARD).log_scores, plain.log_scores
+    )
+    for alone in (search(), search(RECOLLECTION, options=SearchOptions(rivals_s=0.0))):
+        assert alone.wait == 0
+        np.testing.assert_array_equal(alone.feed(HEARD).log_scores, plain.log_scores)
+
+
+def test_frames_are_told_when_it_is_known_what_follows() -> None:
+    doubting = search(RECOLLECTION)
+    assert doubting.wait == WAIT
+    assert len(doubting.feed(HEARD[:WAIT]).log_scores) == 0
+    assert len(doubting.feed(HEARD[WAIT:]).log_scores) == len(HEARD) - WAIT
+    assert len(doubting.finish().log_scores) == WAIT
+    assert len(doubting.finish().log_scores) == 0
+
+
+def random_log_probs(frames: int, seed: int) -> NDArray[np.float32]:
+    logits = 2.5 * np.random.default_rng(seed).normal(size=(frames, len(VOCABULARY)))
+    return (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_streamed_in_any_pieces_is_whole() -> None:
+    words = [
+        random_log_probs(40, seed=3),
+        HEARD,
+        random_log_probs(150, seed=4),
+        HEARD,
+        random_log_probs(9, seed=5),
+    ]
+    heard = np.concatenate(words)
+    whole = run(search(RECOLLECTION, "L EH K S AH N"), heard)
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(heard)
+    assert (whole.log_scores < plain.log_scores - 0.01).sum() > 5
+    cuts = [0, 0, 1, 3, 30, 31, 47, 120, len(heard)]
+    for pieces in (
+        [heard[a:b] for a, b in itertools.pairwise(cuts)],
+        [heard[a : a + 1] for a in range(len(heard))],
+    ):
+        streamed = run(search(RECOLLECTION, "L EH K S AH N"), *pieces)
+        np.testing.assert_allclose(streamed.log_scores, whole.log_scores, atol=1e-9)
+        np.testing.assert_array_equal(streamed.starts, whole.starts)
+
+
+def test_of_a_keyword_with_recordings_a_share_is_taken_off() -> None:
+    recorded = Keyword(label="alexa", spellings=(ALEXA,), templates=(say(*ALEXA.split())[1:-1],))
+    plain = KeywordSearch(VOCABULARY, [recorded], frame_s=FRAME_S).feed(HEARD).log_scores[END, 0]
+    lead = (-np.log(0.3) + (5 - 9) * 0.25 * FRAME_S) / 6
+    doubted = run(search(RECOLLECTION, keyword=recorded), HEARD).log_scores[END, 0]
+    assert plain - doubted == pytest.approx(RECORDED_SHARE * lead, abs=1e-4)
+
+
+def test_keywords_have_rivals_of_their_own() -> None:
+    keywords = [
+        typed(),
+        Keyword(label="snack", spellings=("S N EH K",)),
+        Keyword(label="r", templates=(HEARD[:5],)),
+    ]
+    together = RivalledSearch(
+        VOCABULARY, keywords, [(RECOLLECTION,), ("S N EH K S",), ()], frame_s=FRAME_S, floors=[0.01] * 3
+    )
+    scores = run(together, HEARD).log_scores
+    np.testing.assert_array_equal(scores[:, 0], run(search(RECOLLECTION), HEARD).log_scores[:, 0])
+    np.testing.assert_array_equal(
+        scores[:, 2], KeywordSearch(VOCABULARY, keywords[2:], frame_s=FRAME_S).feed(HEARD).log_scores[:, 0]
+    )
+
+
+def test_hours_take_no_more_memory_than_seconds() -> None:
+    piece = np.concatenate([random_log_probs(200, seed=6), HEARD])
+    doubting = search(RECOLLECTION)
+    for _ in range(3):
+        doubting.feed(piece)
+    tracemalloc.start()
+    doubting.feed(piece)
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(20):
+        doubting.feed(piece)
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - before < 10_000
+    assert len(doubting.past.log_probs) <= doubting.reach + doubting.wait
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_a_wait_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(ConfigError, match="rivals_s must be >= 0 and finite"):
+        SearchOptions(rivals_s=value)
+
+
+@pytest.fixture(scope="module")
+def phones_en() -> ModelFile:
+    return ModelFile(find_model("phones-en"), threads=1)
+
+
+def test_the_shipped_model_knows_the_rivals_of_typed_words(phones_en: ModelFile) -> None:
+    spoken = pronounce(phones_en.info, [typed("alexa"), Keyword(label="r", templates=(HEARD,))])
+    rivals, none = find_rivals(phones_en.info, spoken)
+    assert none == ()
+    assert RECOLLECTION in rivals
+    assert not {"AH L EH K S AH", "AH L EH K S AH Z"} & set(rivals)
+
+
+def test_a_model_of_letters_has_no_rivals() -> None:
+    info = ModelFile(find_model("an4"), threads=1).info
+    assert find_rivals(info, pronounce(info, [typed("rubout")])) == [()]
+
+
+def test_a_keyword_with_rivals_is_known_that_much_later(phones_en: ModelFile) -> None:
+    waiting, hasty = (
+        KeywordSpotter(phones_en, [typed("alexa")], SpotterOptions(search=SearchOptions(rivals_s=rivals_s)))
+        for rivals_s in (0.15, 0.0)
+    )
+    later_s = waiting.tracker.latency_s - hasty.tracker.latency_s
+    assert later_s == pytest.approx(WAIT * phones_en.info.clock.frame_s)
+    noise = 0.01 * np.random.default_rng(7).standard_normal(16_000).astype(np.float32)
+    assert (
+        sum(len(scores.log_scores) for scores in (waiting.tracker.feed(noise), waiting.tracker.finish()))
+        == 25
+    )
