@@ -14,7 +14,13 @@ from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import AudioError, ConfigError, TextError
 from speechrnn.runtime import keyword_spotter
-from speechrnn.runtime.keyword_spotter import KeywordHit, KeywordSpotter, ScoreTracker, SpotterOptions
+from speechrnn.runtime.keyword_spotter import (
+    KeywordHit,
+    KeywordSpotter,
+    ScoreTracker,
+    SpotterOptions,
+    find_labels,
+)
 from speechrnn.runtime.model_file import ModelFile
 
 ABC = Keyword(label="abc", spellings=("abc",))
@@ -246,8 +252,15 @@ def test_a_classifier_s_score_is_the_mean_of_its_answers_for_the_windows(classif
 def test_a_classifier_is_asked_for_its_own_labels_only(classifier: ModelFile) -> None:
     with pytest.raises(ConfigError, match="has no label 'zebra'; its labels are a, b, c"):
         KeywordSpotter(classifier, [Keyword(label="z", spellings=("zebra",))])
-    with pytest.raises(ConfigError, match="a classifier knows one label"):
+    with pytest.raises(ConfigError, match="keyword 'z': 'a' and 'b' are labels of their own"):
         KeywordSpotter(classifier, [Keyword(label="z", spellings=("a", "b"))])
+    with pytest.raises(ConfigError, match="keyword 'z': a classifier knows labels, no recordings"):
+        KeywordSpotter(classifier, [Keyword(label="z", templates=(np.zeros((2, 3), np.float32),))])
+
+
+def test_of_several_spellings_one_is_a_classifier_s_label(classifier: ModelFile) -> None:
+    sounds_alike = Keyword(label="alpha", spellings=("eh", "a"))
+    assert find_labels(classifier, [sounds_alike]) == find_labels(classifier, [LABEL_A])
 
 
 def test_a_classifier_s_window_holds_a_chunk(classifier: ModelFile) -> None:

@@ -323,24 +323,31 @@ def default_hits(model: ModelFile) -> HitOptions:
 def find_labels(model: ModelFile, keywords: Sequence[Keyword]) -> list[int]:
     """Find keywords among the labels of a classifier.
 
+    Of a keyword's spellings one is the label. Others say what sounds like it: `no | know`, of which texts of negatives
+    then are none.
+
     Raises:
-        ConfigError: If it has no such label, two keywords are the same one, or a keyword has several spellings or
-            templates.
+        ConfigError: If it has no such label, or several, two keywords are the same one, or a keyword has templates.
     """
     ids = model.info.vocabulary.ids
     found: list[int] = []
     for keyword in keywords:
-        if len(keyword.spellings) != 1:
+        if keyword.templates:
+            raise ConfigError(f"keyword {keyword.label!r}: a classifier knows labels, no recordings")
+        spellings = dict.fromkeys(model.info.vocabulary.normalize(each) for each in keyword.spellings)
+        labels = [spelling for spelling in spellings if spelling in ids]
+        if not labels:
+            wanted = " or ".join(map(repr, spellings))
+            raise ConfigError(f"{model.path}: has no label {wanted}; its labels are {', '.join(ids)}")
+        if len(labels) > 1:
+            several = " and ".join(map(repr, labels))
             raise ConfigError(
-                f"keyword {keyword.label!r}: a classifier knows one label, its own, for each keyword"
+                f"keyword {keyword.label!r}: {several} are labels of their own for a classifier"
             )
-        label = model.info.vocabulary.normalize(keyword.spellings[0])
-        if label not in ids:
-            raise ConfigError(f"{model.path}: has no label {label!r}; its labels are {', '.join(ids)}")
-        if ids[label] in found:
-            same = keywords[found.index(ids[label])].label
-            raise ConfigError(f"keywords {same!r} and {keyword.label!r} are both the label {label!r}")
-        found.append(ids[label])
+        if ids[labels[0]] in found:
+            same = keywords[found.index(ids[labels[0]])].label
+            raise ConfigError(f"keywords {same!r} and {keyword.label!r} are both the label {labels[0]!r}")
+        found.append(ids[labels[0]])
     return found
 
 
