@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
@@ -119,10 +120,19 @@ def test_a_keyword_is_kept_and_read(model: ModelFile, tmp_path: Path) -> None:
 
 def test_a_keyword_of_another_model_is_refused(model: ModelFile, tmp_path: Path) -> None:
     save_enrollment(enroll(model, "x", record(tmp_path, "abc", "abc", "abc")), tmp_path / "x.npz")
-    other = ModelFile(write_model(tmp_path / "other.onnx", name="other"), threads=1)
-    assert other.sha256 != model.sha256
+    network = onnx.load(write_model(tmp_path / "other.onnx"))
+    network.graph.name = "another"
+    onnx.save(network, tmp_path / "other.onnx")
+    other = ModelFile(tmp_path / "other.onnx", threads=1)
     with pytest.raises(ConfigError, match=r"x.npz: keyword 'x' was enrolled with another model"):
         read_keywords([str(tmp_path / "x.npz")], other)
+
+
+def test_a_keyword_outlives_another_card_and_thresholds(model: ModelFile, tmp_path: Path) -> None:
+    save_enrollment(enroll(model, "x", record(tmp_path, "abc", "abc", "abc")), tmp_path / "x.npz")
+    other = ModelFile(write_model(tmp_path / "other.onnx", name="other", results="better"), threads=1)
+    assert other.sha256 != model.sha256
+    assert [keyword.label for keyword in read_keywords([str(tmp_path / "x.npz")], other)] == ["x"]
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04broken"])

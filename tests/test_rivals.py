@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions
 from speechrnn.decoding.keywords import Keyword
-from speechrnn.decoding.rivalled_search import RECORDED_SHARE, RivalledSearch
+from speechrnn.decoding.rivalled_search import RivalledSearch
 from speechrnn.decoding.rivals import MOST_RIVALS, RivalFinder, distances_within
 from speechrnn.errors import ConfigError
 from speechrnn.runtime import ModelFile, find_model
@@ -188,12 +188,35 @@ def test_streamed_in_any_pieces_is_whole() -> None:
         np.testing.assert_array_equal(streamed.starts, whole.starts)
 
 
-def test_of_a_keyword_with_recordings_a_share_is_taken_off() -> None:
-    recorded = Keyword(label="alexa", spellings=(ALEXA,), templates=(say(*ALEXA.split())[1:-1],))
-    plain = KeywordSearch(VOCABULARY, [recorded], frame_s=FRAME_S).feed(HEARD).log_scores[END, 0]
-    lead = (-np.log(0.3) + (5 - 9) * 0.25 * FRAME_S) / 6
-    doubted = run(search(RECOLLECTION, keyword=recorded), HEARD).log_scores[END, 0]
-    assert plain - doubted == pytest.approx(RECORDED_SHARE * lead, abs=1e-4)
+def test_of_several_spellings_the_one_that_was_said_duels() -> None:
+    keyword = Keyword(label="alexa", spellings=(ALEXA, "K N EH S", f" {ALEXA} "))
+    alone, several = (
+        run(search(RECOLLECTION, keyword=k), HEARD).log_scores[END, 0] for k in (typed(), keyword)
+    )
+    assert several == alone
+
+
+@pytest.mark.parametrize(("gap", "is_doubted"), [(21, True), (22, False)])
+def test_a_rival_begins_at_most_so_long_before_the_keyword(gap: int, is_doubted: bool) -> None:
+    """A pause lies in "rec … ollection"; where R is more than 0.8 s before the keyword, the word is cut off."""
+    silence = np.full((60, len(VOCABULARY)), -20.0, np.float32)
+    silence[:, 0] = 0.0
+    rest = say(*RECOLLECTION.split()[3:], doubt={"SH": ("S", 0.3)})
+    first = say("R", "EH", "K")
+    heard = np.concatenate([first[:6], silence[: gap - 6], rest[1:]])
+    options = SearchOptions(gap_cost=0.0)
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S, options=options).feed(heard).log_scores
+    assert plain.argmax() == gap + 10  # the keyword's last phone; its first is at `gap`, R at 1
+    doubted = run(search(RECOLLECTION, options=options), heard).log_scores
+    assert (doubted[gap + 10, 0] < plain[gap + 10, 0] - 0.1) == is_doubted
+
+
+def test_rivals_take_off_no_more_than_the_score_is_below_0() -> None:
+    heard = np.concatenate([random_log_probs(200, seed=8), HEARD])
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(heard).log_scores
+    doubted = run(search(RECOLLECTION, "L EH K S AH N", "AH L EH K SH AH N"), heard).log_scores
+    assert (doubted < plain).any()
+    assert (doubted[np.isfinite(plain)] >= 2 * plain[np.isfinite(plain)] - 1e-9).all()
 
 
 def test_keywords_have_rivals_of_their_own() -> None:
@@ -240,9 +263,11 @@ def phones_en() -> ModelFile:
 
 
 def test_the_shipped_model_knows_the_rivals_of_typed_words(phones_en: ModelFile) -> None:
-    spoken = pronounce(phones_en.info, [typed("alexa"), Keyword(label="r", templates=(HEARD,))])
-    rivals, none = find_rivals(phones_en.info, spoken)
-    assert none == ()
+    recorded = Keyword(label="r", spellings=("alexa",), templates=(HEARD,))
+    short = Keyword(label="go", spellings=("go",))
+    spoken = pronounce(phones_en.info, [typed("alexa"), recorded, short])
+    rivals, *none = find_rivals(phones_en.info, spoken)
+    assert none == [(), ()]
     assert RECOLLECTION in rivals
     assert not {"AH L EH K S AH", "AH L EH K S AH Z"} & set(rivals)
 

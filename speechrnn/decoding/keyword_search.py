@@ -36,7 +36,8 @@ class SearchOptions:
     """Multiplies log probabilities before templates are compared, > 0; far below 1, tokens that neither frame is likely
     to be are compared, too."""
     rivals_s: float = 0.15
-    """How long a spelled keyword waits for words that explain better what was heard, >= 0; this adds to the latency."""
+    """How long keywords wait, if one of them is typed and the dictionary has words that could explain better what was
+    heard, >= 0; this adds to the latency."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the option."""
@@ -131,23 +132,17 @@ class KeywordSearch:
         Returns:
             Scores of all keywords, in their order, boosts added.
         """
-        return self.hear(log_probs)[0]
-
-    def hear(self, log_probs: NDArray[np.float32]) -> tuple[Scores, Scores]:
-        """Hear more; the scores of ``feed``, and those of the spellings alone, -inf where a keyword has none."""
         shape = len(log_probs), len(self.boosts)
         joined = Scores(np.zeros(shape), np.zeros(shape, np.int64))
-        spelled = Scores(np.full(shape, -np.inf), np.zeros(shape, np.int64))
         if self.spellings is not None:
             found = self.spellings.feed(log_probs)
-            spelled.log_scores[:, self.spelled], spelled.starts[:, self.spelled] = found
             joined.log_scores[:, self.spelled] += self.shares * np.maximum(found.log_scores, self.least)
             joined.starts[:, self.spelled] = found.starts
         if self.templates is not None:
             found = self.templates.feed(log_probs)
             joined.log_scores[:, self.recorded] += found.log_scores
             joined.starts[:, self.recorded] = found.starts
-        return Scores(joined.log_scores + self.boosts, joined.starts), spelled
+        return Scores(joined.log_scores + self.boosts, joined.starts)
 
 
 class SpellingSearch:

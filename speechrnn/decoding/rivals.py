@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORTEST = 4  # phones: nearly any word is like a shorter keyword
-PHONES_AN_EDIT = 3  # of a keyword, one of which at most differs: two of six, three of eight
+PHONES_AN_EDIT = (
+    3  # of a keyword, one of which differs at most, rounded: two of five to seven, three of eight to ten
+)
 MOST_RIVALS = 500
 PADDING = -1
 
@@ -36,14 +38,15 @@ class RivalFinder:
         """Find the words in which a keyword could be heard though it is not there.
 
         A rival has more phones than the keyword, and a part of it, or all, differs from the keyword by a third of
-        the keyword's phones at most (replaced, left out or put in). A word that holds a spelling of the keyword as it
-        is, such as its plural, is none.
+        the keyword's phones at most, rounded (replaced, left out or put in). A word that holds a spelling of the
+        keyword as it is, such as its plural, is none.
 
         Args:
             spellings: The ways to say the keyword, phones with spaces between them.
 
         Returns:
-            At most ``MOST_RIVALS``, the nearest first, then the shorter ones.
+            At most ``MOST_RIVALS``, the nearest first, then the shorter ones; none of a spelling shorter than
+            ``SHORTEST``.
         """
         nearest = np.full(len(self.ways), np.iinfo(np.int64).max)
         for spelling in spellings:
@@ -73,6 +76,10 @@ def distances_within(words: NDArray[np.int16], keyword: Sequence[int]) -> NDArra
 
     Returns:
         (words,) Levenshtein's distance to the nearest part (Sellers, 1980).
+
+    Example:
+        >>> distances_within(np.array([[3, 1, 4, 2, 3]], np.int16), [1, 2]).tolist()
+        [1]
     """
     row = np.zeros((words.shape[1] + 1, len(words)), np.int64)
     for number, phone in enumerate(keyword, start=1):

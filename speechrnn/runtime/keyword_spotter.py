@@ -82,7 +82,8 @@ class KeywordSpotter:
     """One stream of audio, searched for keywords.
 
     Attributes:
-        confidences: The highest of each keyword in what was heard last, (keywords,), for a level meter.
+        confidences: The highest of each keyword in what was heard last, (keywords,), for a level meter; below its
+            threshold a keyword's is told without regard to its rivals.
 
     Example:
         >>> spotter = KeywordSpotter(ModelFile("model.onnx"), [keyword])  # doctest: +SKIP
@@ -202,7 +203,9 @@ class ScoreTracker:
             self.spelled = pronounce(model.info, keywords)
             self.rivals = find_rivals(model.info, self.spelled)
             warn_of_short(model, self.spelled)
-        self.restart()
+        self.emissions = EmissionStream(model, self.windows)
+        self.search = self._make_search()
+        self.num_samples = 0
         self.clock = (
             FrameClock(self.emissions.chunk * self.emissions.frame_s)
             if self.is_classifier
@@ -212,7 +215,7 @@ class ScoreTracker:
     def restart(self) -> None:
         """Forget all that was heard."""
         self.emissions = EmissionStream(self.model, self.windows)
-        self.search = self._make_search()
+        self.search.restart()
         self.num_samples = 0
 
     @property
@@ -263,8 +266,13 @@ class LabelScores:
     ) -> None:
         """Begin a stream; ``window`` counts the chunks that an answer looks back on."""
         self.labels, self.boosts, self.window = list(labels), np.asarray(boosts, float), window
-        self.smoothing, self.frame = smoothing, 0
-        self.past = np.zeros((0, len(labels)))
+        self.smoothing = smoothing
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was heard."""
+        self.frame = 0
+        self.past = np.zeros((0, len(self.labels)))
 
     def feed(self, log_probs: NDArray[np.float32]) -> Scores:
         """Hear answers (chunks, labels)."""

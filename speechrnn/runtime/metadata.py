@@ -5,7 +5,7 @@ An ONNX file is one protobuf message, ``ModelProto``, a sequence of (tag, value)
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from speechrnn.errors import ModelFileError
@@ -37,8 +37,8 @@ def write_metadata(path: Path, properties: Mapping[str, str]) -> None:
         partial.write_bytes(edited)
 
 
-def network_sha256(path: Path, without: str) -> str:
-    """Compute the SHA-256 of a model file as if it had no metadata of one key, in hexadecimal.
+def network_sha256(path: Path, without: Collection[str]) -> str:
+    """Compute the SHA-256 of a model file as if it had no metadata of some keys, in hexadecimal.
 
     Raises:
         ModelFileError: If the file cannot be read, or is no ONNX file.
@@ -47,7 +47,7 @@ def network_sha256(path: Path, without: str) -> str:
     try:
         view = memoryview(path.read_bytes())
         for field, start, content, end in fields(view):
-            if field != METADATA_PROPS or key_of(view[content:end]) != without:
+            if field != METADATA_PROPS or key_of(view[content:end]) not in without:
                 digest.update(view[start:end])
     except (ValueError, IndexError) as error:
         raise ModelFileError(f"{path}: not a whole ONNX file") from error

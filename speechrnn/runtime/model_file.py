@@ -164,12 +164,12 @@ class ModelFile:
 
     @functools.cached_property
     def network_sha256(self) -> str:
-        """SHA-256 of what computes the answers, all but what ``calibrate`` and ``lm tune`` keep in the file.
+        """SHA-256 of what computes the answers: not of card, dictionary and what ``calibrate`` and ``lm tune`` keep.
 
         Raises:
             ModelFileError: If the file has gone since it was opened.
         """
-        return network_sha256(self.path, without=DECODING_KEY)
+        return network_sha256(self.path, without={DECODING_KEY, CARD_KEY, PRONUNCIATIONS_KEY})
 
     def run(
         self, waveform: NDArray[np.float32], waveform_lengths: ArrayLike

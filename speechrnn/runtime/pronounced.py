@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from speechrnn.decoding.keyword_search import spell
 from speechrnn.decoding.keywords import Keyword
+from speechrnn.decoding.rivals import SHORTEST
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.runtime.model_file import ModelInfo
 
@@ -34,11 +35,20 @@ def find_rivals(info: ModelInfo, spoken: Iterable[Keyword]) -> list[tuple[str, .
     """Find for each keyword that ``pronounce`` brought to phones the words that it could be heard in.
 
     Returns:
-        Their ways to be said; none without spellings, and none of a model that writes letters or has no dictionary.
+        Their ways to be said, of phones that the model has; none for keywords with recordings or shorter than
+        ``SHORTEST``, and none from a model that writes letters or has no dictionary.
     """
     if info.vocabulary.unit != "phone" or not info.packed_pronunciations:
         return [() for _ in spoken]
-    return [info.rival_finder.find_rivals(keyword.spellings) for keyword in spoken]
+    return [rivals_of(info, keyword) for keyword in spoken]
+
+
+def rivals_of(info: ModelInfo, keyword: Keyword) -> tuple[str, ...]:
+    """Find the rivals of one keyword; the dictionary is opened only if there can be any."""
+    if keyword.templates or all(len(way.split()) < SHORTEST for way in keyword.spellings):
+        return ()
+    rivals = info.rival_finder.find_rivals(keyword.spellings)
+    return tuple(rival for rival in rivals if not info.vocabulary.unknown(rival))
 
 
 def ways_to_say(info: ModelInfo, keyword: Keyword) -> tuple[str, ...]:
@@ -54,7 +64,7 @@ def ways_to_say_spelling(info: ModelInfo, keyword: Keyword, spelling: str) -> tu
         if not phones[1].split():
             raise ConfigError(f"keyword {keyword.label!r}: no phones in {spelling!r}")
         spell(info.vocabulary, phones[1])
-        return (" ".join(phones[1].split()),)
+        return (" ".join(info.vocabulary.normalize(phones[1]).split()),)
     try:
         return info.pronunciations.of_phrase(info.vocabulary.normalize(spelling))
     except TextError as error:
