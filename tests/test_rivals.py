@@ -1,20 +1,26 @@
 """Words that a keyword could be heard in: which they are, and what they take off its score."""
 
 import itertools
+import json
+import math
 import string
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_model import metadata, speak, write_model
 
 from speechrnn.decoding.keyword_search import KeywordSearch, Scores, SearchOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.rivalled_search import RivalledSearch
 from speechrnn.decoding.rivals import MOST_RIVALS, RivalFinder, distances_within
 from speechrnn.errors import ConfigError
+from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime import ModelFile, find_model
 from speechrnn.runtime.keyword_spotter import KeywordSpotter, SpotterOptions
+from speechrnn.runtime.model_file import PRONUNCIATIONS_KEY
 from speechrnn.runtime.pronounced import find_rivals, pronounce
 from speechrnn.text import Vocabulary
 
@@ -211,6 +217,13 @@ def test_a_rival_begins_at_most_so_long_before_the_keyword(gap: int, is_doubted:
     assert (doubted[gap + 10, 0] < plain[gap + 10, 0] - 0.1) == is_doubted
 
 
+def test_a_rival_that_begins_in_the_middle_of_the_keyword_does_not_explain_it() -> None:
+    """L lies two frames behind the keyword's first phone, EH four."""
+    plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(HEARD).log_scores[END, 0]
+    assert run(search("EH K SH AH N"), HEARD).log_scores[END, 0] == plain
+    assert run(search("L EH K SH AH N"), HEARD).log_scores[END, 0] < plain - 0.1
+
+
 def test_rivals_take_off_no_more_than_the_score_is_below_0() -> None:
     heard = np.concatenate([random_log_probs(200, seed=8), HEARD])
     plain = KeywordSearch(VOCABULARY, [typed()], frame_s=FRAME_S).feed(heard).log_scores
@@ -289,3 +302,41 @@ def test_a_keyword_with_rivals_is_known_that_much_later(phones_en: ModelFile) ->
         sum(len(scores.log_scores) for scores in (waiting.tracker.feed(noise), waiting.tracker.finish()))
         == 25
     )
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> ModelFile:
+    """A model whose tones a, b and c are phones, and a dictionary with a keyword and a word like it."""
+    properties = metadata()
+    config = json.loads(properties["speechrnn.config"])
+    config["vocabulary"] = Vocabulary(("A", "B", "C", "D"), "phone").to_dict()
+    said = Pronunciations.parse(["key A B C A", "cabbage C A B B A C"], "words.dict")
+    properties |= {"speechrnn.config": json.dumps(config), PRONUNCIATIONS_KEY: said.pack()}
+    return ModelFile(write_model(tmp_path / "tones.onnx", properties=properties), threads=1)
+
+
+def doubtful(first: str, second: str) -> NDArray[np.float32]:
+    """A sound between two tones, nearer to the first: by 80 · (0.5² - 0.498²) nats in each of nearly ten frames."""
+    mixed: NDArray[np.float32] = speak(first)[:3200] + np.float32(0.996) * speak(second)[:3200]
+    return mixed
+
+
+@pytest.mark.parametrize("size", [3200, 100_000])
+@pytest.mark.parametrize(
+    ("heard", "confidence"),
+    # One token of four is off by 1.5 nats; "cabbage" has none that is off, so as much is taken off again.
+    [("cab?ac", math.exp(-2 * 1.5 / 4)), ("ab?a", math.exp(-1.5 / 4)), ("abca", 1.0)],
+)
+def test_a_spotter_takes_the_rival_for_what_it_is_until_the_stream_s_end(
+    tones: ModelFile, heard: str, confidence: float, size: int
+) -> None:
+    sounds = [doubtful("b", "c") if tone == "?" else speak(tone)[:3200] for tone in heard]
+    waveform = np.concatenate([*sounds, np.zeros(1600, np.float32)])
+    slow = SearchOptions(rivals_s=0.3)  # as the tones are
+    keyword = Keyword(label="key", spellings=("key",))
+    spotter = KeywordSpotter(tones, [keyword], SpotterOptions(threshold=0.2, search=slow))
+    pieces = [waveform[at : at + size] for at in range(0, len(waveform), size)]
+    [hit] = [*(hit for piece in pieces for hit in spotter.feed(piece)), *spotter.finish()]
+    assert hit.confidence == pytest.approx(confidence, abs=0.04)
+    strict = KeywordSpotter(tones, [keyword], SpotterOptions(threshold=0.6, search=slow))
+    assert len(strict.feed(waveform) + strict.finish()) == (confidence > 0.6)
