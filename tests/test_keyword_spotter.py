@@ -19,8 +19,8 @@ from speechrnn.runtime.keyword_spotter import (
     KeywordSpotter,
     ScoreTracker,
     SpotterOptions,
-    find_labels,
 )
+from speechrnn.runtime.label_scores import find_labels
 from speechrnn.runtime.model_file import ModelFile
 
 ABC = Keyword(label="abc", spellings=("abc",))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 SHORTEST = 4  # phones: nearly any word is like a shorter keyword
 PHONES_AN_EDIT = (
-    3  # of a keyword, one of which differs at most, rounded: two of five to seven, three of eight to ten
+    3  # of a keyword's, rounded: one of four, two of five to seven, three of eight to ten may differ
 )
 MOST_RIVALS = 500
 PADDING = -1
