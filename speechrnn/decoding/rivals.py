@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORTEST = 4  # phones: nearly any word is like a shorter keyword
-PHONES_AN_EDIT = (
-    3  # of a keyword's, rounded: one of four, two of five to seven, three of eight to ten may differ
-)
+PHONES_AN_EDIT = 3  # rounded: one phone of four may differ, two of five to seven, three of eight to ten
 MOST_RIVALS = 500
 PADDING = -1
 
