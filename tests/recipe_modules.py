@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 an4 = importlib.import_module("recipes.an4.prepare")
 arabic_speech_commands = importlib.import_module("recipes.arabic_speech_commands.prepare")
+books = importlib.import_module("recipes.books.prepare")
 fsdd = importlib.import_module("recipes.fsdd.prepare")
 librispeech = importlib.import_module("recipes.librispeech.prepare")
 phones = importlib.import_module("recipes.phones.prepare")

@@ -183,6 +183,16 @@ def test_words_that_nobody_can_say_are_refused_or_told_of(caplog: pytest.LogCapt
     assert "the dictionary does not say 1 of the language model's 3 words ('x')" in caplog.text
 
 
+def test_a_large_text_may_have_more_rare_words_than_the_dictionary_says(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rare = [f"x{number}" for number in range(20)]
+    lm = estimate_model([["bay", "cay", "abbey"]] * 30 + [[word] for word in rare], order=1)
+    with caplog.at_level(logging.WARNING, logger="speechrnn"):
+        assert decode(hear("B A"), lm=lm)[0].text == "bay"
+    assert "does not say 20 of the language model's 23 words" in caplog.text
+
+
 def test_without_words_asked_for_phones_stay_phones() -> None:
     assert decode(hear("B A"), config=BeamConfig(beam_size=20))[0].text == "B A"
     assert decode(hear("B A"), BeamConfig(alpha=0.0), lm=bigrams(("bay", "cay"), "word", 0))[0].text == "B A"

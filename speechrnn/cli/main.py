@@ -72,6 +72,7 @@ TRAIN: dict[str, Command] = {
     "prepare segments": Command("prepare_segments", "cut long utterances at their pauses"),
     "prepare words": Command("prepare_words", "cut words out of transcribed speech, to train keywords on"),
     "prepare synthetic": Command("prepare_synthetic", "have texts said by speech synthesisers, to train on"),
+    "prepare pronunciations": Command("prepare_pronunciations", "have words said that no dictionary has"),
     "prepare phones": Command("prepare_phones", "turn transcripts into phones, for a model of phones"),
     "check": Command("check", "report what is in a manifest, and what cannot be trained on"),
     "fit": Command("train", "train a model"),

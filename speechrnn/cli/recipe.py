@@ -17,13 +17,16 @@ SPLITS = ("train", "dev", "test")
 MEGABYTE = 1_000_000
 
 
-def recipe_parser(description: str, *, out: str, default_source: str) -> argparse.ArgumentParser:
+def recipe_parser(
+    description: str, *, out: str, default_source: str, writes: str = "train, dev and test.jsonl.gz"
+) -> argparse.ArgumentParser:
     """Make the parser that all recipes share.
 
     Args:
         description: What is prepared, in a sentence or a few.
         out: Default of ``--out``.
         default_source: What is taken when neither ``--source`` nor ``--download`` is given.
+        writes: What the folder then holds.
     """
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     origin = parser.add_mutually_exclusive_group()
@@ -35,9 +38,9 @@ def recipe_parser(description: str, *, out: str, default_source: str) -> argpars
         "--out",
         metavar="OUT",
         type=Path,
-        help=f"folder for train, dev and test.jsonl.gz; default: {out}",
+        help=f"folder for {writes}; default: {out}",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing manifests")
+    parser.add_argument("--overwrite", action="store_true", help="replace what exists")
     parser.set_defaults(out=Path(out))
     return parser
 
@@ -58,15 +61,25 @@ def run_recipe(
     args: argparse.Namespace, prepare: Callable[[argparse.Namespace], Sequence["PreparedManifest"]]
 ) -> int:
     """Run a recipe, sum up each manifest in a line, and return the exit status."""
+
+    def prepare_splits() -> None:
+        from speechrnn.training.cuts import (
+            refuse_existing,
+            split_path,
+        )  # slow: imports lhotse; --help needs none
+
+        refuse_existing([split_path(args.out, split) for split in SPLITS], overwrite=args.overwrite)
+        for manifest in prepare(args):
+            put(str(manifest))
+
+    return run_guarded(prepare_splits)
+
+
+def run_guarded(prepare: Callable[[], None]) -> int:
+    """Prepare, and return the exit status; what goes wrong is said in a sentence."""
     with messages_on_stderr():
         try:
-            # lhotse takes seconds to import; --help needs none
-            from speechrnn.training.cuts import refuse_existing, split_path
-
-            targets = [split_path(args.out, split) for split in SPLITS]
-            refuse_existing(targets, overwrite=args.overwrite)
-            for manifest in prepare(args):
-                put(str(manifest))
+            prepare()
             return OK
         except SpeechRNNError as error:
             return fail(str(error))

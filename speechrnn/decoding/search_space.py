@@ -216,13 +216,15 @@ def spellable_words(spelling: Spelling, lm: NgramModel) -> list[str]:
     """Find the words of a language model that the model can write, or that its dictionary says.
 
     Raises:
-        ConfigError: If these are not most of them, with the counts: then the two do not belong together.
+        ConfigError: If these are not most of what it expects, with the counts: then the two do not belong together.
     """
     special = {lm.unknown, lm.begin_of_sentence, lm.end_of_sentence}
     known = [word for number, word in enumerate(lm.vocabulary) if number not in special]
     words = [word for word in known if spelling.can_spell(word)]
     lost = sorted(set(known) - set(words))
-    if len(lost) >= len(words):
+    shares = np.exp(lm.log_probs[1:])  # of the unigrams; of a large text's words most are rare
+    lost_share, share = (sum(shares[lm.word_ids[word]] for word in some) for some in (lost, words))
+    if len(lost) >= len(words) and lost_share >= share:
         raise ConfigError(complain_of_lost(spelling, lost, len(known)))
     if lost:
         logger.warning(

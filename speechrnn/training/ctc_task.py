@@ -15,6 +15,7 @@ from speechrnn.nn.config import EncoderConfig, FeatureConfig, ModelConfig
 from speechrnn.nn.ctc_loss import CTCLoss, ctc_loss
 from speechrnn.nn.model import SpeechModel
 from speechrnn.text import Vocabulary
+from speechrnn.training.competition import Competition, CompetitionConfig
 from speechrnn.training.data import SpeechBatch
 from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
@@ -37,6 +38,7 @@ class CTCTask(pl.LightningModule):
         encoder: EncoderConfig = EncoderConfig(),
         augmentation: AugmentationConfig = AugmentationConfig(),
         optimization: OptimizationConfig = OptimizationConfig(),
+        competition: CompetitionConfig = CompetitionConfig(),
     ) -> None:
         """Build the network.
 
@@ -46,11 +48,14 @@ class CTCTask(pl.LightningModule):
             encoder: Subsampling and recurrent layers.
             augmentation: Changes to training batches.
             optimization: AdamW and its schedule.
+            competition: What targets compete with, for a network that is read with a language model.
         """
         super().__init__()
         self.config = ModelConfig(task="ctc", vocabulary=vocabulary, features=features, encoder=encoder)
         self.model = SpeechModel(self.config)
         self.optimization = optimization
+        self.competition_config = competition
+        self.competition: Competition | None = None
         self.augmentation = augmentation
         self.waveform_augmentation = WaveformAugmentation(augmentation, features.sample_rate)
         self.spec_augment = SpecAugment(augmentation)
@@ -67,19 +72,30 @@ class CTCTask(pl.LightningModule):
         """Have manifests and features seen to before the first step, and weights averaged if that is wanted."""
         return [Preflight(), *weight_average(self.optimization)]
 
+    def setup(self, stage: str) -> None:
+        """Read the competition's language, which nothing but training needs; errors as ``Competition``."""
+        if stage == "fit" and self.competition_config.lm is not None and self.competition is None:
+            self.competition = Competition(self.competition_config, self.config.vocabulary)
+
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Compute the loss of an augmented batch."""
         waveform, waveform_lengths = self.waveform_augmentation(batch.waveform, batch.waveform_lengths)
         warps = draw_warps(self.augmentation, len(waveform), waveform.device)
         features, input_lengths = self.model.features(waveform, waveform_lengths, warps)
         features = self.spec_augment(features, input_lengths)
-        loss = self.loss(batch, *self.model.classify_frames(features, input_lengths))
+        log_probs, output_lengths = self.model.classify_frames(features, input_lengths)
+        loss = self.loss(batch, log_probs, output_lengths)
         self.name_unusable(batch, loss)
         size = len(batch.texts)
         self.log("train/loss", loss.loss, prog_bar=True, batch_size=size)
         masked = (loss.infeasible | loss.empty).sum().float()
         self.log("train/masked_utterances", masked, reduce_fx="sum", on_epoch=True, on_step=False)
-        return joint_mean(loss.total, loss.num_tokens)
+        if self.competition is None:
+            return joint_mean(loss.total, loss.num_tokens)
+        total = self.competition.total_loss(loss, log_probs, output_lengths)
+        competing = (total / loss.num_tokens.clamp(min=1)).detach()
+        self.log("train/competition", competing, prog_bar=True, batch_size=size)
+        return joint_mean(total, loss.num_tokens)
 
     def loss(self, batch: SpeechBatch, log_probs: Tensor, output_lengths: Tensor) -> CTCLoss:
         """Compute the CTC loss of a batch's log_probs."""
