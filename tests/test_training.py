@@ -322,6 +322,9 @@ def test_every_recipe_is_trained_tested_exported_and_used(
     # A recipe that mixes recordings in names manifests where the recipe's README makes them.
     named = re.findall(r"(noise|neighbours): exp/", recipe.read_text())
     others = [f"--model.augmentation.{name}={corpus / 'train.jsonl.gz'}" for name in named]
+    if "competition:" in recipe.read_text():
+        assert main(["lm", "build", str(corpus / "train.jsonl.gz"), "-o", "lm.arpa"]) == 0
+        others.append("--model.competition.lm=lm.arpa")
     steps = [
         *others,
         "--trainer.max_epochs",
