@@ -109,6 +109,18 @@ def test_build_keeps_to_a_vocabulary(text: str, tmp_path: Path) -> None:
     assert set(read_lm(path).vocabulary) == {"<unk>", "<s>", "</s>", "turn", "light", "on"}
 
 
+def test_build_says_words_in_phones(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dictionary = tmp_path / "few.dict"
+    dictionary.write_text("turn  T ER1 N\nthe  DH AH0\nthe(2)  DH IY0\nlight  L AY1 T\non  AA1 N\n")
+    given = ["lm", "build", text, "-o", str(tmp_path / "phones.arpa"), "--order", "2"]
+    assert main([*given, "--pronunciations", str(dictionary)]) == 0
+    model = read_lm(tmp_path / "phones.arpa")  # of the one sentence that has neither "off" nor "it"
+    assert set(model.vocabulary) == {"<unk>", "<s>", "</s>", *["T", "ER", "N", "DH", "AH", "L", "AY", "AA"]}
+    capsys.readouterr()
+    assert main([*given, "--pronunciations", str(dictionary), "--unit", "character", "--overwrite"]) == 2
+    assert "--pronunciations says words: it does not go with --unit character" in capsys.readouterr().err
+
+
 def test_build_replaces_only_on_demand(text: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lm", "build", text, "-o", model, "--order", "1"]) == 1
     assert "exists already; --overwrite replaces it" in capsys.readouterr().err

@@ -1,15 +1,17 @@
 """``speechrnn lm build``: from text to a language model."""
 
 import argparse
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from speechrnn.cli.console import put, stages
+from speechrnn.cli.console import UsageError, put, stages
 from speechrnn.cli.lm_text import add_text_arguments, read_texts
 from speechrnn.errors import TextError
 from speechrnn.lm import estimate_model, write_lm
 from speechrnn.lm.files import check_name
 from speechrnn.lm.ngram import LM_UNITS
 from speechrnn.new_file import refuse_existing
+from speechrnn.pronunciations import Pronunciations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="leave out n-grams with a word that is not in this file",
     )
+    parser.add_argument(
+        "--pronunciations",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="build a model of phones: every word as this dictionary says it; sentences with a word that it lacks are "
+        "left out; several: the first that has a word counts",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
@@ -47,10 +58,14 @@ def run(args: argparse.Namespace) -> int:
     """Build, write and tell the size."""
     check_name(args.output)
     refuse_existing(args.output, overwrite=args.overwrite)
+    if args.pronunciations and args.unit != "word":
+        raise UsageError("--pronunciations says words: it does not go with --unit character")
     vocabulary = None if args.vocabulary is None else read_words(args.vocabulary)
+    said = Pronunciations.read(args.pronunciations) if args.pronunciations else None
     with stages() as begin:
+        sentences = read_texts(args.texts, unit=args.unit, normalization=args.normalize, begin=begin)
         model = estimate_model(
-            read_texts(args.texts, unit=args.unit, normalization=args.normalize, begin=begin),
+            sentences if said is None else say_sentences(sentences, said),
             order=args.order,
             unit=args.unit,
             prune=args.prune,
@@ -61,6 +76,14 @@ def run(args: argparse.Namespace) -> int:
     counts = ", ".join(f"{count} {order}-grams" for order, count in enumerate(model.counts, start=1))
     put(f"{args.output}: {counts} of {model.unit}s")
     return 0
+
+
+def say_sentences(sentences: Iterable[list[str]], said: Pronunciations) -> Iterator[list[str]]:
+    """Turn words into phones, each said in the usual way; sentences with a word that nobody says are left out."""
+    for sentence in sentences:
+        ways = [said.of(word) for word in sentence]
+        if all(ways):
+            yield " ".join(way[0] for way in ways).split()
 
 
 def read_words(path: Path) -> list[str]:
