@@ -71,11 +71,6 @@ exp/an4/final/data/train.jsonl.gz: | .venv/train
 exp/librispeech/data/train.jsonl.gz: | .venv/train
 	@$(BIN)/python recipes/librispeech/prepare.py $(if $(LIBRISPEECH),--source $(LIBRISPEECH)) --out $(@D)
 
-exp/read_en/data/train.jsonl.gz: exp/librispeech/data/train.jsonl.gz exp/an4/data/train.jsonl.gz
-	@mkdir -p $(@D)
-	@cp exp/librispeech/data/dev.jsonl.gz exp/librispeech/data/test.jsonl.gz $(@D)
-	@cat $^ > $@
-
 model-an4: exp/an4/final/data/train.jsonl.gz ## train the shipped model an4 again (an hour on one core)
 	@$(call FIT,exp/an4/final,recipes/an4/bilstm_ctc.yaml)
 	@$(BIN)/speechrnn export exp/an4/final/checkpoints/last.ckpt exp/an4/final/an4.onnx --int8-weights \
@@ -96,11 +91,6 @@ model-commands-en: exp/commands_en/data/train.jsonl.gz ## train the shipped mode
 	@$(call FIT,exp/commands_en,recipes/speech_commands/gru.yaml)
 	@$(BIN)/speechrnn export exp/commands_en/checkpoints/best.ckpt exp/commands_en/commands-en.onnx \
 	  --card recipes/speech_commands/card.json --check exp/commands_en/data/dev.jsonl.gz --overwrite
-
-model-read-en: exp/read_en/data/train.jsonl.gz ## train a model of read English (hours on one core)
-	@$(call FIT,exp/read_en,recipes/librispeech/bilstm_ctc.yaml)
-	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8-weights \
-	  --card recipes/librispeech/card.json --check exp/read_en/data/dev.jsonl.gz --overwrite
 
 exp/speech_commands_35/data/train.jsonl.gz: | .venv/train
 	@$(BIN)/python recipes/speech_commands/prepare.py --classes 35 $(if $(SPEECH_COMMANDS),--source $(SPEECH_COMMANDS)) \
@@ -124,6 +114,22 @@ model-phones-en: exp/phones/data/train.jsonl.gz ## train a model of English phon
 	  --check exp/phones/data/dev.jsonl.gz --overwrite
 	@$(BIN)/speechrnn calibrate -m exp/phones/phones-en.onnx --any-keyword --negatives exp/librispeech/data/dev.jsonl.gz \
 	  --target-fa-per-hour 1
+
+exp/read_en/data/train.jsonl.gz: exp/phones/data/train.jsonl.gz
+	@mkdir -p $(@D)
+	@cp exp/phones/data/*.jsonl.gz $(@D)
+
+exp/read_en/phones.arpa: exp/read_en/data/train.jsonl.gz
+	@$(BIN)/speechrnn lm build $< -o $@ --order 3
+
+model-read-en: exp/read_en/phones.arpa ## train a model of read English again (four hours on two cores)
+	@$(BIN)/speechrnn fit --config recipes/phones/bilstm_ctc.yaml --model.features.normalization utterance \
+	  --trainer.default_root_dir exp/read_en/ctc --data.root exp/read_en/data \
+	  $$(test -f exp/read_en/ctc/checkpoints/last.ckpt && echo --ckpt_path last)
+	@$(BIN)/speechrnn fit --config recipes/read_en/bilstm_crf.yaml --data.root exp/read_en/data \
+	  $$(test -f exp/read_en/checkpoints/last.ckpt && echo --ckpt_path last || echo --init-from exp/read_en/ctc/checkpoints/best.ckpt)
+	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8-weights \
+	  --card recipes/read_en/card.json --pronunciations $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict --overwrite
 
 test: .venv/dev lint ## run all tests, the linter and the type checker
 	@$(BIN)/python -m pytest

@@ -15,6 +15,9 @@ Unit = Literal["character", "word", "token", "phone", "label"]
 UNITS = ("character", "word", "token", "phone", "label")
 SPACED_UNITS = ("word", "phone")  # stand in a text with spaces between them
 SEPARATOR = " "  # between words, of characters
+ASCII_PUNCTUATION = {  # as strip_punctuation knows it, for texts of books' length
+    code: None for code in range(128) if chr(code) != "'" and unicodedata.category(chr(code)).startswith("P")
+}
 UNKNOWN = "<unk>"  # what a language model reads for a word that it does not know
 LANGUAGE_MODEL_TASK = "language_model"  # beside ctc and classification, in checkpoints and model files
 WORD_BOUNDARY = "▁"  # of word pieces, as SentencePiece writes it
@@ -23,6 +26,8 @@ MOST_NAMED = 10
 
 def strip_punctuation(text: str) -> str:
     """Drop Unicode punctuation, but for apostrophes, which belong to words; ’ within a word becomes one."""
+    if text.isascii():
+        return text.translate(ASCII_PUNCTUATION)
     text = re.sub(r"(?<=\w)’(?=\w)", "'", text)
     return "".join(c for c in text if c == "'" or not unicodedata.category(c).startswith("P"))
 

@@ -19,7 +19,7 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
         "--beam-size",
         type=positive_count,
         metavar="N",
-        help="prefixes kept in each frame; default: 50, or 200 where phones are read as words",
+        help="prefixes kept in each frame; default: 50, or 500 where phones are read as words",
     )
     group.add_argument(
         "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin)"

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beam-size",
         type=positive_count,
         metavar="N",
-        help="default: 50, or 200 where phones are read as words",
+        help="default: 50, or 500 where phones are read as words",
     )
     parser.add_argument("--lexicon", type=Path, metavar="FILE", help="the only words that may occur")
     for name, values in (("--alphas", ALPHAS), ("--betas", BETAS)):

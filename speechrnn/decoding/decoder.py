@@ -18,7 +18,7 @@ from speechrnn.pronunciations import Pronunciations
 from speechrnn.text import Vocabulary
 
 NUM_RESCORED = 20
-BEAM_SIZE_OF_WORDS = 200  # read from phones: where words may begin makes many prefixes of the same phones
+BEAM_SIZE_OF_WORDS = 500  # read from phones: where words may begin makes many prefixes of the same phones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class DecodingOptions:
     """How to get from log probabilities to text; each option but ``n_best`` asks for a beam search."""
 
     beam_size: int | None = None
-    """Prefix endings that survive a frame, >= 1; 50 when not given, or 200 where phones are read as words."""
+    """Prefix endings that survive a frame, >= 1; 50 when not given, or 500 where phones are read as words."""
     lm: NgramModel | None = None
     """Language model over words, or over the model's characters."""
     alpha: float | None = None
