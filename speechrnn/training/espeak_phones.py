@@ -14,76 +14,54 @@ VOICE = "en-us"
 INSTALL = "apt-get install espeak-ng"
 WORDS_PER_CALL = 1000
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)*'?")  # espeak-ng spells or skips the rest
-# Its names of sounds (espeak-ng -x --sep=_) that are not CMUdict's in lower case.
-SOUNDS = {
+SAME = "b d f g k l m n p r s t v w z"  # CMUdict's, in lower case
+# CMUdict's phones, and how espeak-ng writes them (-x --sep=_), marks of stress and length left out.
+NAMES = {
     **{
-        "aa": "AE",
-        "a": "AE",
-        "a#": "AH",
-        "A": "AA",
-        "A:": "AA",
-        "A#": "AA",
-        "A~": "AA N",
-        "A@": "AA R",
-        "0": "AA",
+        "AA": "A A# 0 0#",
+        "AE": "a aa",
+        "AH": "@ @2 @5 @- a# V",
+        "AO": "O O2",
+        "AW": "aU",
+        "AY": "aI",
+        "EH": "E",
+    },
+    **{"ER": "3 VR", "EY": "eI", "IH": "I I2 I#", "IY": "i", "OW": "oU", "OY": "OI", "UH": "U", "UW": "u"},
+    **{
+        "AA N": "A~",
+        "AA R": "A@",
+        "AH L": "@L",
+        "AH N": "n-",
+        "AO R": "O@ o@",
+        "AY AH": "aI@",
+        "AY ER": "aI3",
     },
     **{
-        "0#": "AA",
-        "E": "EH",
-        "e@": "EH R",
-        "@": "AH",
-        "@2": "AH",
-        "@5": "AH",
-        "@-": "AH",
-        "@L": "AH L",
-        "V": "AH",
+        "EH R": "e@",
+        "IH R": "i@3 IR",
+        "IY AH": "i@",
+        "UH R": "U@",
+        "CH": "tS",
+        "DH": "D",
+        "HH": "h",
+        "JH": "dZ",
     },
     **{
-        "VR": "ER",
-        "3": "ER",
-        "3:": "ER",
-        "I": "IH",
-        "I2": "IH",
-        "I#": "IH",
-        "IR": "IH R",
-        "i": "IY",
-        "i:": "IY",
+        "K": "x",
+        "L": "l#",
+        "NG": "N",
+        "R": "r-",
+        "SH": "S",
+        "T": "t# t2 * ?",
+        "TH": "T",
+        "W": "w#",
+        "Y": "j",
     },
-    **{
-        "i@": "IY AH",
-        "i@3": "IH R",
-        "O": "AO",
-        "O2": "AO",
-        "O:": "AO",
-        "O@": "AO R",
-        "o@": "AO R",
-        "U": "UH",
-    },
-    **{
-        "u": "UW",
-        "u:": "UW",
-        "U@": "UH R",
-        "aI": "AY",
-        "aI@": "AY AH",
-        "aI3": "AY ER",
-        "aU": "AW",
-        "eI": "EY",
-    },
-    **{"oU": "OW", "OI": "OY", "tS": "CH", "dZ": "JH", "D": "DH", "T": "TH", "S": "SH", "Z": "ZH", "N": "NG"},
-    **{
-        "j": "Y",
-        "h": "HH",
-        "x": "K",
-        "t#": "T",
-        "t2": "T",
-        "*": "T",
-        "?": "T",
-        "r-": "R",
-        "w#": "W",
-        "l#": "L",
-    },
-    **{"n-": "AH N", **{sound: sound.upper() for sound in "bdfgklmnprstvwz"}},
+    "ZH": "Z",
 }
+SOUNDS = {name: phones for phones, names in NAMES.items() for name in names.split()}
+SOUNDS |= {name: name.upper() for name in SAME.split()}
+MARKS = "',%=|;:\"!"
 VOWELS = "AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW"
 # CMUdict has one R where espeak-ng has the vowel's and another, and no IH before a vowel.
 HABITS = ((r"\b(ER|R) R\b", r"\1"), (r"\bIY AH R\b", "IH R"), (rf"\bIH (?=(?:{VOWELS})\b)", "IY "))
@@ -157,7 +135,7 @@ def run_espeak(program: str, words: list[str]) -> list[tuple[str, str]]:
 
 def to_cmudict(sounds: str) -> str:
     """Translate what espeak-ng writes, such as ``m_'aa_n_t_E_l_I_S``, to phones; nothing if a sound is not English."""
-    names = [name for part in re.split(r"[_ ]+", sounds) if (name := part.strip("',%=|;:\"!"))]
+    names = [name for part in re.split(r"[_ ]+", sounds) if (name := part.strip(MARKS))]
     if not all(name in SOUNDS for name in names):
         return ""
     phones = " ".join(SOUNDS[name] for name in names)
