@@ -122,7 +122,10 @@ def look_ahead(trie: Automaton, scores: Sequence[float] | None) -> NDArray[np.fl
 
 def unigram_scores(lm: NgramModel, lm_words: Sequence[int]) -> list[float]:
     """Look up the log probability of each word without its context."""
-    return [lm.score(0, word)[0] for word in lm_words]
+    scores: list[float] = lm.log_probs[
+        1 + np.asarray(lm_words, np.int64)
+    ].tolist()  # unigrams follow the root
+    return scores
 
 
 class Reading(NamedTuple):
