@@ -122,9 +122,8 @@ def look_ahead(trie: Automaton, scores: Sequence[float] | None) -> NDArray[np.fl
 
 def unigram_scores(lm: NgramModel, lm_words: Sequence[int]) -> list[float]:
     """Look up the log probability of each word without its context."""
-    scores: list[float] = lm.log_probs[
-        1 + np.asarray(lm_words, np.int64)
-    ].tolist()  # unigrams follow the root
+    rows = 1 + np.asarray(lm_words, np.int64)  # unigrams follow the root
+    scores: list[float] = lm.log_probs[rows].tolist()
     return scores
 
 
