@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
+from speechrnn.cli.model_options import add_pronunciations_option
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, evaluate
 from speechrnn.manifest import Utterance, read_manifest
@@ -62,14 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure on these recordings what the rounding costs (as `speechrnn evaluate`)",
     )
     parser.add_argument("--card", metavar="FILE", help=f"JSON model card: {', '.join(CARD_KEYS)}")
-    parser.add_argument(
-        "--pronunciations",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="dictionary in the layout of CMUdict to store with a model of phones, so that keywords can be typed as "
-        "words; several: the first that has a word counts",
+    add_pronunciations_option(
+        parser,
+        "dictionary in the layout of CMUdict to store with a model of phones, so that keywords can be typed as words",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the model file if there is one")
 

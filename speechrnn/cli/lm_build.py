@@ -6,6 +6,7 @@ from pathlib import Path
 
 from speechrnn.cli.console import UsageError, put, stages
 from speechrnn.cli.lm_text import add_text_arguments, read_texts
+from speechrnn.cli.model_options import add_pronunciations_option
 from speechrnn.errors import TextError
 from speechrnn.lm import estimate_model, write_lm
 from speechrnn.lm.files import check_name
@@ -42,14 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="leave out n-grams with a word that is not in this file",
     )
-    parser.add_argument(
-        "--pronunciations",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="build a model of phones: every word as this dictionary says it; sentences with a word that it lacks are "
-        "left out; several: the first that has a word counts",
+    add_pronunciations_option(
+        parser,
+        "build a model of phones: words as this dictionary says them; sentences with a word that it lacks are left out",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 

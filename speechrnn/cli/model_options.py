@@ -3,6 +3,7 @@
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from speechrnn.cli.console import Progress
 from speechrnn.decoding import DecodingOptions
@@ -100,3 +101,16 @@ def open_transcriber(args: argparse.Namespace, decoding: DecodingOptions = Decod
 def introduce(transcriber: Transcriber) -> str:
     """Name the model and what it can hear, in a line."""
     return f"model {transcriber.name}: {transcriber.info.hears}"
+
+
+def add_pronunciations_option(parser: argparse.ArgumentParser, what: str, *, required: bool = False) -> None:
+    """Add ``--pronunciations``, dictionaries; ``what`` tells what for."""
+    parser.add_argument(
+        "--pronunciations",
+        action="append",
+        default=[],
+        required=required,
+        type=Path,
+        metavar="FILE",
+        help=f"{what}; may be given several times: the first that has a word counts",
+    )

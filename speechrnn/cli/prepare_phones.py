@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
+from speechrnn.cli.model_options import add_pronunciations_option
 from speechrnn.errors import TextError
 from speechrnn.manifest import Utterance, read_manifest
 from speechrnn.pronunciations import Pronunciations
@@ -27,14 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("source", metavar="SRC", help="a manifest, or whatever `speechrnn prepare` reads")
     parser.add_argument("out", metavar="OUT", help="manifest to write, .jsonl.gz")
-    parser.add_argument(
-        "--pronunciations",
-        action="append",
-        required=True,
-        type=Path,
-        metavar="FILE",
-        help="dictionary; may be given several times: the first that has a word counts",
-    )
+    add_pronunciations_option(parser, "dictionary", required=True)
     parser.add_argument(
         "--skip-unknown",
         action="store_true",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speechrnn.cli.console import Progress, put
-from speechrnn.cli.model_options import positive_count
+from speechrnn.cli.model_options import add_pronunciations_option, positive_count
 from speechrnn.errors import TextError
 from speechrnn.lm.sentences import read_sentences
 from speechrnn.new_file import new_file
@@ -30,14 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("texts", metavar="TEXT", help="text file (also .gz, - for stdin), or a manifest")
     parser.add_argument("out", metavar="OUT", type=Path, help="dictionary to write")
-    parser.add_argument(
-        "--pronunciations",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="dictionary whose words are left out, and what it can make of them; may be given several times",
-    )
+    add_pronunciations_option(parser, "dictionary whose words, and what it can make of them, are left out")
     parser.add_argument(
         "--least",
         type=positive_count,
