@@ -217,10 +217,10 @@ def test_frames_in_pieces_give_the_same_answer(sizes: list[int]) -> None:
     frames = emissions(90, len(LETTERS), 1)
     decoder = BeamDecoder(LETTERS, BeamConfig(beam_size=8), hot_words={"ab": 2.0})
     [whole] = decoder.decode(frames[None], [90], n_best=5)
-    stream = decoder.stream()
+    stream = decoder.stream(n_best=5)
     for piece in np.split(frames, np.cumsum(sizes)[:-1]):
         stream.accept(piece)
-    assert stream.finish(n_best=5) == whole
+    assert stream.finish() == whole
 
 
 def test_a_stream_can_be_read_while_it_goes_on() -> None:
@@ -469,6 +469,24 @@ def test_a_large_weight_is_worth_a_wider_beam_but_never_a_wrong_score() -> None:
         assert found.lm_log_prob == pytest.approx(lm_log_prob, abs=1e-5)
         expected = found.log_prob + 2.0 * lm_log_prob + len(words) + BeamConfig().unknown_score * unknown
         assert found.score == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("n_best", [1, 4])
+def test_a_crowded_beam_that_holds_every_future_finds_the_best_texts(seed: int, n_best: int) -> None:
+    words = ("a", "ab", "bab", "aa")
+    lm = bigrams(words, "word", seed)
+    frames = emissions(14, len(LETTERS), seed, peakiness=0.5)
+    # Five words or the begin to go on from, seven nodes of the trie, two endings: fewer than 100 futures.
+    small, all_of_them = (
+        BeamConfig(**UNLIMITED | {"beam_size": size}, log_add=False, alpha=0.7, beta=0.4)
+        for size in (100 * n_best, 60_000)
+    )
+    expected = decode(frames, LETTERS, all_of_them, n_best, lm=lm, lexicon=words)
+    assert decode(frames, LETTERS, small, n_best, lm=lm, lexicon=words) == expected
+    stream = BeamDecoder(LETTERS, all_of_them, lm=lm, lexicon=words).stream()
+    stream.accept(frames)
+    assert stream.size > 2 * 100 * 4  # or nothing was crowded
 
 
 @pytest.mark.parametrize(

@@ -152,10 +152,10 @@ def test_frames_in_pieces_give_the_same_words() -> None:
     lm = bigrams(tuple(SAID.ways), "word", 3)
     frames = emissions(30, len(PHONES), 5)
     decoder = BeamDecoder(PHONES, BeamConfig(), pronunciations=SAID, lm=lm)
-    stream = decoder.stream()
+    stream = decoder.stream(n_best=5)
     for frame in frames:
         stream.accept(frame[None])
-    assert stream.finish(n_best=5) == decoder.decode(frames[None], [30], n_best=5)[0]
+    assert stream.finish() == decoder.decode(frames[None], [30], n_best=5)[0]
 
 
 def test_silence_is_no_word() -> None:

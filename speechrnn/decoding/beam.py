@@ -30,7 +30,8 @@ class BeamConfig:
     """How wide the search is, and what counts for how much."""
 
     beam_size: int = 50
-    """Prefix endings (in a blank or in a token) that survive a frame."""
+    """Prefix endings (in a blank or in a token) that survive a frame; of those that a language model will treat alike
+    from then on, only as many as texts are asked for."""
     beam_threshold: float = 25.0
     """Nats behind the best at which a prefix is dropped."""
     top_tokens: int = 40
@@ -123,20 +124,27 @@ class BeamDecoder:
             none if nothing that may be answered did.
 
         Raises:
-            ConfigError: If shapes and vocabulary do not fit each other, or a frame is no distribution.
+            ConfigError: If shapes and vocabulary do not fit each other, a frame is no distribution, or ``n_best`` is
+                below 1.
         """
         batch, lengths = np.asarray(log_probs), np.asarray(output_lengths)
         check_emissions(batch, lengths, self.vocabulary)
         answers = []
         for index, (rows, length) in enumerate(zip(batch, lengths, strict=True)):
-            stream = self.stream(f"log_probs[{index}]")
+            stream = self.stream(f"log_probs[{index}]", n_best=n_best)
             stream.accept(rows[:length])
-            answers.append(stream.finish(n_best=n_best))
+            answers.append(stream.finish())
         return answers
 
-    def stream(self, name: str = "log_probs") -> "BeamStream":
-        """Begin an utterance whose frames arrive in pieces; ``name`` is for errors."""
-        return BeamStream(self, name)
+    def stream(self, name: str = "log_probs", *, n_best: int = 1) -> "BeamStream":
+        """Begin an utterance whose frames arrive in pieces; ``name`` is for errors.
+
+        Raises:
+            ConfigError: If ``n_best`` is below 1.
+        """
+        if n_best < 1:
+            raise ConfigError(f"n_best must be >= 1, got {n_best}")
+        return BeamStream(self, name, n_best)
 
 
 def beam_kernel() -> ModuleType:
@@ -152,9 +160,11 @@ def beam_tree() -> ModuleType:
 class BeamStream:
     """One utterance on its way through the search; its answer does not depend on how it was cut."""
 
-    def __init__(self, decoder: BeamDecoder, name: str) -> None:
+    def __init__(self, decoder: BeamDecoder, name: str, n_best: int) -> None:
         self.decoder = decoder
         self.name = name
+        self.n_best = n_best
+        self.options = decoder.space.options._replace(num_alike=n_best)
         self.num_frames = 0
         self.size = 1
         beam_size = decoder.config.beam_size
@@ -205,24 +215,22 @@ class BeamStream:
             space.lexicon,
             space.hot,
             space.tokens,
-            space.options,
+            self.options,
         )
         self.num_frames += len(frames)
 
-    def finish(self, *, n_best: int = 1) -> list[Hypothesis]:
+    def finish(self) -> list[Hypothesis]:
         """Rank what has been heard so far as whole texts; the stream may go on afterwards."""
-        if n_best < 1:
-            raise ConfigError(f"n_best must be >= 1, got {n_best}")
         space = self.space
         totals, acoustics, lm_scores = self.decoder.kernel.finish(
-            self.size, self.beam, space.lm, space.lexicon, space.hot, space.end_of_sentence, space.options
+            self.size, self.beam, space.lm, space.lexicon, space.hot, space.end_of_sentence, self.options
         )
         hypotheses: dict[
             str, Hypothesis
         ] = {}  # spaces at the ends or twice may tell prefixes apart, not texts
         for place in np.argsort(-totals, axis=None, kind="stable"):
             row, last_word = divmod(int(place), totals.shape[1])
-            if len(hypotheses) == n_best or totals[row, last_word] == -np.inf:
+            if len(hypotheses) == self.n_best or totals[row, last_word] == -np.inf:
                 break
             found = replace(
                 self.hypothesis(row, last_word=last_word),

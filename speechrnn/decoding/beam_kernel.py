@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from speechrnn.decoding.beam_joining import drop_joined, make_table
 from speechrnn.decoding.beam_layout import (
     BLANK_ENDING,
     MINUS_INFINITY,
     NONE,
     PREFIX,
+    STAYS_IN_BLANK,
+    STAYS_IN_TOKEN,
     UNKNOWN_WORD,
     After,
     Candidates,
 )
 from speechrnn.decoding.beam_tree import clear_ending, is_last, stay_in_blank, stay_in_token, write_extended
 from speechrnn.lm.scoring import compile_small, score_word
-
-STAYS_IN_BLANK, STAYS_IN_TOKEN = -1, -2  # in place of the token that a candidate appends
 
 
 @compile_small
@@ -375,6 +376,7 @@ def advance(
     is_chosen = np.zeros(num_tokens, np.bool_)
     row_of_node = np.full(len(tree.prefixes), NONE, np.int32)
     after, candidates = make_workspace(options.beam_size, num_tokens)
+    table = make_table(options.beam_size)
     for t in range(len(log_probs)):
         row = log_probs[t]
         num_chosen = select_tokens(row, options, chosen)
@@ -399,6 +401,8 @@ def advance(
             options,
         )
         forget_rows(beam, size, tree, row_of_node, after)
+        if options.has_lm and count:
+            drop_joined(beam, count, candidates, table, tree, tokens, options)
         size = survive(
             beam,
             row,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 NONE = -1
 UNKNOWN_WORD = -1  # the lexicon node of a partial word that no word of the lexicon begins with
 BLANK_ENDING, TOKEN_ENDING = 0, 1
+STAYS_IN_BLANK, STAYS_IN_TOKEN = -1, -2  # in place of the token that a candidate appends
 MINUS_INFINITY = -np.inf
 
 PREFIX = np.dtype(
@@ -166,6 +167,8 @@ class Options(NamedTuple):
 
     beam_size: int
     threshold: float
+    num_alike: int
+    """Texts asked for: of prefixes that a language model will treat alike from here on, no more need go on."""
     top_tokens: int
     token_threshold: float
     sums: bool

@@ -70,6 +70,11 @@ class DecodingOptions:
         return self.n_best > 1 or self.restricts_text
 
     @property
+    def num_searched(self) -> int:
+        """How many hypotheses a search has to find."""
+        return self.n_best if self.rescorer is None else max(self.n_best, NUM_RESCORED)
+
+    @property
     def restricts_text(self) -> bool:
         """Whether anything is asked for that only texts can have, not labels."""
         return any(getattr(self, f.name) is not None for f in fields(self) if f.default is None)
@@ -151,7 +156,9 @@ class DecodingStream:
     def __init__(self, decoder: Decoder, name: str) -> None:
         self.options = decoder.options
         self.greedy = GreedyStream(decoder.vocabulary, name) if decoder.beam is None else None
-        self.search = None if decoder.beam is None else decoder.beam.stream(name)
+        self.search = (
+            None if decoder.beam is None else decoder.beam.stream(name, n_best=self.options.num_searched)
+        )
 
     def accept(self, log_probs: ArrayLike) -> None:
         """Go on through frames (time, tokens); errors as ``Decoder.decode``."""
@@ -175,12 +182,11 @@ class DecodingStream:
 
     def _searched(self, search: BeamStream) -> list[Hypothesis]:
         """Return what was found, ranked again if that was asked for."""
-        n_best, rescorer = self.options.n_best, self.options.rescorer
+        found, rescorer = search.finish(), self.options.rescorer
         if rescorer is None:
-            return search.finish(n_best=n_best)
-        found = search.finish(n_best=max(n_best, NUM_RESCORED))
+            return found
         scores = rescorer.score([hypothesis.text for hypothesis in found])
-        return rescore(found, scores, weight=self.options.rescore_weight)[:n_best]
+        return rescore(found, scores, weight=self.options.rescore_weight)[: self.options.n_best]
 
 
 def make_beam_decoder(

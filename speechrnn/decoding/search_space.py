@@ -176,6 +176,7 @@ def make_options(
     return Options(
         beam_size=config.beam_size,
         threshold=float(config.beam_threshold),
+        num_alike=1,
         top_tokens=config.top_tokens,
         token_threshold=float(config.token_threshold),
         sums=config.log_add,
