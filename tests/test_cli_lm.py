@@ -102,6 +102,15 @@ def test_build_prunes(text: str, tmp_path: Path) -> None:
     assert read_lm(path).counts == (9, 4)
 
 
+def test_build_keeps_what_matters_most(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.arpa"
+    few = ["--order", "2", "--most-words", "3", "--most-ngrams", "9"]
+    assert main(["lm", "build", text, "-o", str(path), *few]) == 0
+    model = read_lm(path)
+    assert set(model.vocabulary) == {"<unk>", "<s>", "</s>", "turn", "the", "light"}
+    assert model.counts == (6, 3)
+
+
 def test_build_keeps_to_a_vocabulary(text: str, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("turn\nlight on\n")
     path, words = tmp_path / "x.arpa", str(tmp_path / "words.txt")
@@ -146,6 +155,8 @@ def test_build_replaces_only_on_demand(text: str, model: str, capsys: pytest.Cap
             "no step 'lower'; did you mean 'lowercase'?",
         ),
         (["{text}", "-o", "{folder}/y.arpa", "--vocabulary", "{folder}/none"], "none: cannot be read"),
+        (["{text}", "-o", "{folder}/y.arpa", "--most-words", "0"], "most_words must be >= 1, got 0"),
+        (["{text}", "-o", "{folder}/y.arpa", "--most-ngrams", "8"], "most_ngrams must be >= the 9 words"),
     ],
 )
 def test_build_says_what_is_wrong_and_writes_nothing(

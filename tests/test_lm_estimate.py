@@ -263,6 +263,68 @@ def test_a_vocabulary_leaves_out_ngrams_with_other_words() -> None:
     assert {word for ngram in table(model) for word in ngram.split()} == set(model.vocabulary)
 
 
+def test_of_most_words_the_frequent_ones_stay_and_those_of_the_vocabulary() -> None:
+    text = [["a", "b", "a", "c"], ["c", "c", "b", "d"]]
+    assert estimate_model(text, order=1, most_words=2).vocabulary == ("<unk>", "<s>", "</s>", "a", "c")
+    of_some = estimate_model(text, order=1, vocabulary=["a", "b", "d"], most_words=2)
+    assert of_some.vocabulary == ("<unk>", "<s>", "</s>", "a", "b")
+    with pytest.raises(ConfigError, match="most_words must be >= 1, got 0"):
+        estimate_model(text, most_words=0)
+
+
+def drop_by_definition(text: list[list[str]], dropped: str) -> float:
+    """Nats that a text costs more in a bigram model without one bigram, beside its own words after the same one."""
+    full = estimate_model(text, order=2)
+    own, others = probs(full), [w for w in full.vocabulary if w != "<s>"]
+    context, word = dropped.split()
+    listed = {w for w in others if f"{context} {w}" in own} - {word}
+    weight = (1 - sum(own[f"{context} {w}"] for w in listed)) / (1 - sum(own[w] for w in listed))
+    cost = 0.0
+    for w in others:
+        before = math.exp(full.score(1 + full.word_id(context), full.word_id(w))[0])
+        after = own[f"{context} {w}"] if w in listed else weight * own[w]
+        cost += before * math.log(before / after)
+    return cost * sum(["<s>", *sentence].count(context) for sentence in text)
+
+
+def test_the_ngrams_that_a_model_would_miss_least_are_the_first_to_go() -> None:
+    text = random_text(3, 60)
+    full = probs(estimate_model(text, order=2))
+    costs = {ngram: drop_by_definition(text, ngram) for ngram in full if " " in ngram}
+    num_words = len(full) - len(costs)
+    by_cost = sorted(costs, key=lambda ngram: -costs[ngram])
+    for most in (0, 1, len(costs) // 2, len(costs)):
+        left = probs(estimate_model(text, order=2, most_ngrams=num_words + most))
+        assert {ngram for ngram in left if " " in ngram} == set(by_cost[:most])
+        assert {ngram: full[ngram] for ngram in left} == pytest.approx(left, rel=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_a_model_of_few_ngrams_is_one_after_every_context(order: int) -> None:
+    text = license_text()
+    model = estimate_model(text, order=order, prune=(0, 0, 1)[:order], most_ngrams=1000)
+    assert 900 < sum(model.counts) <= 1000
+    words = [w for w in range(len(model.vocabulary)) if w != model.begin_of_sentence]
+    for state in range(0, len(model.words), 7):
+        assert sum(math.exp(model.score(state, word)[0]) for word in words) == pytest.approx(1, abs=1e-4)
+
+
+def test_ngrams_chosen_by_what_they_cost_model_a_text_better_than_those_that_come_often() -> None:
+    text, order = license_text(), 3
+    often = estimate_model(text, order=order, prune=(0, 1, 1))
+    useful = estimate_model(text, order=order, most_ngrams=sum(often.counts))
+    assert sum(useful.counts) <= sum(often.counts)
+    costs = [-sum(model.score_sentence(s).sum() for s in text) for model in (useful, often)]
+    assert costs[0] < costs[1]
+
+
+def test_fewer_ngrams_than_words_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="most_ngrams must be >= the 5 words of the model, got 4; leave out"
+    ):
+        estimate_model([["yes"], ["no"]], order=2, most_ngrams=4)
+
+
 def test_a_sentence_begins_with_the_count_of_its_words_and_not_of_those_in_front() -> None:
     # Nothing stands in front of <s>: after it, a trigram model counts how often a word comes first.
     pytest.importorskip("numba")

@@ -43,6 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="leave out n-grams with a word that is not in this file",
     )
+    parser.add_argument(
+        "--most-words",
+        type=int,
+        metavar="N",
+        help="keep n-grams of the N most frequent words only",
+    )
+    parser.add_argument(
+        "--most-ngrams",
+        type=int,
+        metavar="N",
+        help="keep N n-grams at most, those that the model would miss most; each takes 24 bytes of a .srlm",
+    )
     add_pronunciations_option(
         parser,
         "build a model of phones: words as this dictionary says them; sentences with a word that it lacks are left out",
@@ -66,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
             unit=args.unit,
             prune=args.prune,
             vocabulary=vocabulary,
+            most_words=args.most_words,
+            most_ngrams=args.most_ngrams,
             on_progress=begin("estimating"),
         )
         write_lm(model, args.output, overwrite=args.overwrite, on_progress=begin(f"writing {args.output}"))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.lm.arpa import OnProgress, ignore_progress
 from speechrnn.lm.counts import BEGIN, SPECIAL, NgramCounts, count_ngrams, number_words
+from speechrnn.lm.entropy_pruning import back_off, choose_useful
 from speechrnn.lm.ngram import LM_UNITS, LmUnit, NgramModel
 from speechrnn.lm.trie import Trie, to_model
 
@@ -32,6 +33,8 @@ def estimate_model(
     unit: LmUnit = "word",
     prune: Sequence[int] = (),
     vocabulary: Iterable[str] | None = None,
+    most_words: int | None = None,
+    most_ngrams: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> NgramModel:
     """Estimate a model with interpolated modified Kneser–Ney smoothing.
@@ -51,10 +54,13 @@ def estimate_model(
             the last is that of the orders behind. (0, 0, 1) leaves out what comes once, from trigrams on.
         vocabulary: Words that n-grams are kept of; those with another word are left out, as with lmplz's
             --limit_vocab_file. All words when not given.
+        most_words: How many words n-grams are kept of at most, the most frequent ones of those; at least 1.
+        most_ngrams: How many n-grams are kept at most, the special words counted: those that the model would miss most
+            (see ``entropy_pruning``).
         on_progress: Told how many steps are done once the text is read, of how many: two for each order.
 
     Raises:
-        ConfigError: If ``order``, ``unit`` or ``prune`` is out of range.
+        ConfigError: If ``order``, ``unit``, ``prune``, ``most_words`` or ``most_ngrams`` is out of range.
         TextError: If there is no word in the text, or none that the vocabulary has.
 
     Example:
@@ -69,8 +75,12 @@ def estimate_model(
     report = on_progress or ignore_progress
     levels = count_ngrams(text, len(words), order, on_order=lambda done: report(done, 2 * order))
     allowed = None if vocabulary is None else check_vocabulary(words, vocabulary)
+    if most_words is not None:
+        allowed = choose_frequent(levels[0].counts, allowed, most_words)
     kept = choose_kept(levels, thresholds, allowed)
     smoothed = smooth(levels, kept, on_order=lambda done: report(order + done, 2 * order))
+    if most_ngrams is not None:
+        kept, smoothed = prune_useless(levels, kept, smoothed, most_ngrams)
     return to_model(join_levels(levels, kept, smoothed), names(words, kept[0]), order, unit)
 
 
@@ -94,6 +104,21 @@ def check_vocabulary(words: Sequence[str], vocabulary: Iterable[str]) -> NDArray
     if allowed.sum() == len(SPECIAL):
         raise TextError("the text holds no word of the vocabulary")
     return allowed
+
+
+def choose_frequent(
+    counts: NDArray[np.int64], allowed: NDArray[np.bool_] | None, most: int
+) -> NDArray[np.bool_]:
+    """Tell for each word whether it is among the most frequent of those allowed; the special words always are."""
+    if most < 1:
+        raise ConfigError(f"most_words must be >= 1, got {most}")
+    counts = counts.copy() if allowed is None else np.where(allowed, counts, 0)
+    counts[: len(SPECIAL)] = 0
+    chosen = np.zeros(len(counts), bool)
+    chosen[np.argsort(-counts, kind="stable")[:most]] = True
+    chosen &= counts > 0
+    chosen[: len(SPECIAL)] = True
+    return chosen
 
 
 def choose_kept(
@@ -212,6 +237,19 @@ def interpolate(
     backoffs = np.divide(taken, totals, out=np.ones(len(lower)), where=totals > 0)
     probs = (counts - discount) / totals[level.contexts] + backoffs[level.contexts] * lower[level.suffixes]
     return Smoothed(probs, backoffs)
+
+
+def prune_useless(
+    levels: Sequence[NgramCounts], kept: Sequence[NDArray[np.bool_]], smoothed: Sequence[Smoothed], most: int
+) -> tuple[list[NDArray[np.bool_]], list[Smoothed]]:
+    """Leave only the most useful n-grams, and hand what the others had to the order below."""
+    probs = [each.probs for each in smoothed]
+    useful = choose_useful(levels, kept, probs, most)
+    again = [
+        Smoothed(high, back_off(level, mask, high, low))
+        for level, mask, high, low in zip(levels[1:], useful[1:], probs[1:], probs, strict=False)
+    ]
+    return useful, [smoothed[0], *again]
 
 
 # ---- The model ------------------------------------------------------------------------------------------
