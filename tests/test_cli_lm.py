@@ -102,6 +102,16 @@ def test_build_prunes(text: str, tmp_path: Path) -> None:
     assert read_lm(path).counts == (9, 4)
 
 
+def test_convert_rounds_and_packs(text: str, tmp_path: Path) -> None:
+    exact, small = tmp_path / "x.arpa", tmp_path / "x.srlm.xz"
+    assert main(["lm", "build", text, "-o", str(exact), "--order", "2"]) == 0
+    assert main(["lm", "convert", str(exact), str(small), "--step", "0.5"]) == 0
+    log_probs = read_lm(small).log_probs
+    assert (log_probs % 0.5 == 0).all()
+    assert abs(log_probs - read_lm(exact).log_probs).max() <= 0.25 + 1e-6
+    assert main(["lm", "convert", str(exact), str(tmp_path / "y.srlm"), "--step", "0"]) == 1
+
+
 def test_build_keeps_what_matters_most(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.arpa"
     few = ["--order", "2", "--most-words", "3", "--most-ngrams", "9"]
@@ -141,7 +151,10 @@ def test_build_replaces_only_on_demand(text: str, model: str, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{text}", "-o", "{folder}/x.bin"], "x.bin: the name must end in .arpa, .arpa.gz or .srlm"),
+        (
+            ["{text}", "-o", "{folder}/x.bin"],
+            "x.bin: the name must end in .arpa, .arpa.gz, .srlm or .srlm.xz",
+        ),
         (["{folder}/none.txt", "-o", "{folder}/y.arpa"], "none.txt: cannot be read: No such file"),
         (["{folder}/empty.txt", "-o", "{folder}/y.arpa"], "the text holds no words"),
         (

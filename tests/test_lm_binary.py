@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from speechrnn.errors import ModelFileError
+from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.lm import estimate_model, read_lm, write_lm
 from speechrnn.lm.arpa import write_arpa
 from speechrnn.lm.binary import HEADER_SIZE, MAGIC, PREAMBLE, read_binary, write_binary
@@ -46,6 +47,29 @@ def with_header(path: Path, **changes: Any) -> None:
 def test_what_is_written_is_read(model: NgramModel, path: Path) -> None:
     assert same(read_binary(path), model)
     assert same(read_binary(path, verify=True), model)
+
+
+def test_what_is_packed_is_read_and_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    model = estimate_model([[f"w{i}" for i in rng.zipf(1.3, 9) % 300] for _ in range(2000)], order=3)
+    for name in ("x.srlm", "x.srlm.xz"):
+        write_lm(model, tmp_path / name)
+    assert same(read_lm(tmp_path / "x.srlm.xz", verify=True), model)
+    sizes = [(tmp_path / name).stat().st_size for name in ("x.srlm", "x.srlm.xz")]
+    assert sizes[1] < sizes[0] / 3
+    write_lm(model.rounded(0.125), tmp_path / "rounded.srlm.xz")
+    assert (tmp_path / "rounded.srlm.xz").stat().st_size < sizes[1]
+
+
+def test_a_rounded_model_has_multiples_and_nearly_the_same_scores(model: NgramModel) -> None:
+    rounded = model.rounded(0.25)
+    for array, exact in ((rounded.log_probs, model.log_probs), (rounded.backoffs, model.backoffs)):
+        assert (array % 0.25 == 0).all()
+        assert np.abs(array - exact).max() <= 0.125
+    assert same(rounded.rounded(0.25), rounded)
+    for step in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ConfigError, match="step must be > 0 nats and finite, got"):
+            model.rounded(step)
 
 
 def test_the_unit_is_kept(tmp_path: Path) -> None:
@@ -89,7 +113,7 @@ def test_reading_goes_by_the_content_and_not_by_the_name(
 
 @pytest.mark.parametrize("name", ["x.bin", "x", "x.gz", "x.srlm.gz", "x.klm"])
 def test_writing_goes_by_the_name_which_must_be_known(model: NgramModel, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelFileError, match=r"the name must end in .arpa, .arpa.gz or .srlm \(binary\)"):
+    with pytest.raises(ModelFileError, match=r"the name must end in .arpa, .arpa.gz, .srlm or .srlm.xz"):
         write_lm(model, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -187,6 +211,26 @@ def test_bounds_that_do_not_fit_are_found_at_once(path: Path) -> None:
 def test_a_header_that_makes_no_sense_is_refused(path: Path, unit: Any) -> None:
     with_header(path, unit=unit)
     with pytest.raises(ModelFileError, match="x.srlm: unit must be one of word, character"):
+        read_lm(path)
+
+
+@pytest.mark.parametrize("size", [6, 30, -1])
+def test_a_packed_file_that_is_cut_off_is_refused(model: NgramModel, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "x.srlm.xz"
+    write_lm(model, path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ModelFileError, match="x.srlm.xz: cannot be unpacked: .*; build it again"):
+        read_lm(path)
+
+
+def test_a_packed_file_that_is_damaged_or_none_of_ours_is_refused(model: NgramModel, tmp_path: Path) -> None:
+    path = tmp_path / "x.srlm.xz"
+    write_lm(model, path)
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(ModelFileError, match="x.srlm.xz: cannot be unpacked"):
+        read_lm(path)
+    path.write_bytes(lzma.compress(b"some text"))
+    with pytest.raises(ModelFileError, match="x.srlm.xz: is no binary language model of speechrnn"):
         read_lm(path)
 
 

@@ -38,8 +38,10 @@ PHONES, FEWER = Vocabulary(("A", "B", "C", "D"), "phone"), Vocabulary(("A", "B",
 TONES = ["abba A B B A", "cab C A B", "cab(2) C B", "dab D A B"]
 
 
-def write_phone_model(path: Path, lines: list[str] | None = TONES, phones: Vocabulary = PHONES) -> Path:
-    properties = metadata()
+def write_phone_model(
+    path: Path, lines: list[str] | None = TONES, phones: Vocabulary = PHONES, **card: str
+) -> Path:
+    properties = metadata(card=card or None)
     config = json.loads(properties["speechrnn.config"])
     config["vocabulary"] = phones.to_dict()
     properties["speechrnn.config"] = json.dumps(config)

@@ -8,8 +8,10 @@ from speechrnn.cli.lm_sample import open_language_model
 from speechrnn.cli.model_options import number, positive_count
 from speechrnn.decoding import DecodingOptions
 from speechrnn.lm import NgramModel, read_lm
+from speechrnn.runtime.model_registry import find_lm
 
 DEFAULT_BOOST = 5.0  # nats
+NO_LM = Path("none")
 
 
 def add_decoding_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +24,11 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
         help="prefixes kept in each frame; default: 50, or 500 where phones are read as words",
     )
     group.add_argument(
-        "--lm", type=Path, metavar="FILE", help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin)"
+        "--lm",
+        type=Path,
+        metavar="FILE",
+        help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin), or the name of a shipped one; default: the one "
+        "that the model names, if any; none for none",
     )
     group.add_argument(
         "--lm-alpha",
@@ -76,19 +82,20 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
     """Collect the options, reading the language model that they name.
 
     Raises:
-        UsageError: If weights are given for a language model that is not, or two lists of what may be said.
+        UsageError: If options exclude each other, or weigh what is not given.
         ModelFileError: If the language model cannot be read.
     """
-    if args.lm is None and args.lm_alpha is not None:
-        raise UsageError("--lm-alpha weighs a language model: give one with --lm")
+    without_lm = args.lm == NO_LM
+    if without_lm and args.lm_alpha is not None:
+        raise UsageError("--lm-alpha weighs a language model: it does not go with --lm none")
     if args.rescore_lm is None and args.rescore_weight is not None:
         raise UsageError("--rescore-weight weighs a language model: give one with --rescore-lm")
     if args.lexicon is not None and args.phrases is not None:
         raise UsageError("--phrases lists all that may be said: it does not go with --lexicon")
     return DecodingOptions(
         beam_size=args.beam_size,
-        lm=None if args.lm is None else open_lm(args.lm),
-        alpha=args.lm_alpha,
+        lm=None if args.lm is None or without_lm else open_lm(args.lm),
+        alpha=0.0 if without_lm else args.lm_alpha,
         beta=args.lm_beta,
         lexicon=args.lexicon,
         phrases=args.phrases,
@@ -101,9 +108,9 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
 
 
 def open_lm(path: Path) -> NgramModel:
-    """Read a language model; a large ARPA file takes a while."""
+    """Read a language model, by its name or path; a large ARPA file takes a while."""
     with Progress("reading the language model", total=1):
-        return read_lm(path, verify=True)  # damaged arrays would crash compiled code
+        return read_lm(find_lm(path), verify=True)  # damaged arrays would crash compiled code
 
 
 def hot_words(text: str) -> dict[str, float]:

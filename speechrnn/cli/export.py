@@ -23,7 +23,7 @@ from speechrnn.runtime import ModelFile, Transcriber, find_model
 from speechrnn.runtime.metadata import write_metadata
 from speechrnn.runtime.model_file import DECODING_KEY, PRONUNCIATIONS_KEY
 
-CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed")
+CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed", "language_model")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="model to write: .arpa, .arpa.gz, or .srlm, which opens at once",
+        help="model to write: .arpa, .arpa.gz, .srlm, which opens at once, or .srlm.xz, which is small",
     )
     parser.add_argument("--order", type=int, default=4, metavar="N", help="words of the longest n-grams (4)")
     parser.add_argument("--unit", choices=LM_UNITS, default="word", help="what the model predicts (word)")

@@ -15,13 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="IN",
         type=Path,
-        help="language model: ARPA, gzipped or not, .srlm, or CMU Sphinx's .lm.bin",
+        help="language model: ARPA, gzipped or not, .srlm, packed or not, or CMU Sphinx's .lm.bin",
     )
     parser.add_argument(
         "output",
         metavar="OUT",
         type=Path,
-        help="model to write: .arpa, .arpa.gz, or .srlm, which opens at once",
+        help="model to write: .arpa, .arpa.gz, .srlm, which opens at once, or .srlm.xz, which is small",
+    )
+    parser.add_argument(
+        "--step",
+        type=float,
+        metavar="NATS",
+        help="round log probabilities to multiples of this, such as 0.125: a packed model is half as large then",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
 
@@ -32,5 +38,6 @@ def run(args: argparse.Namespace) -> int:
     refuse_existing(args.output, overwrite=args.overwrite)
     with stages() as begin:
         model = read_lm(args.input, verify=True, on_progress=begin(f"reading {args.input}"))
+        model = model if args.step is None else model.rounded(args.step)
         write_lm(model, args.output, overwrite=args.overwrite, on_progress=begin(f"writing {args.output}"))
     return 0

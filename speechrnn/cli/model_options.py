@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from speechrnn.cli.console import Progress
+from speechrnn.cli.console import Progress, UsageError
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import ConfigError
 from speechrnn.runtime import Transcriber
@@ -84,7 +84,11 @@ def number(*, least: float = -math.inf, most: float = math.inf) -> Callable[[str
 
 
 def open_transcriber(args: argparse.Namespace, decoding: DecodingOptions = DecodingOptions()) -> Transcriber:
-    """Open the model that the options name; a checkpoint, and a beam search, take a while the first time."""
+    """Open the model that the options name; a checkpoint, and a beam search, take a while the first time.
+
+    Raises:
+        UsageError: If a language model is weighed and there is none.
+    """
     with Progress("opening the model", total=1):
         transcriber = Transcriber(
             args.model,
@@ -93,14 +97,18 @@ def open_transcriber(args: argparse.Namespace, decoding: DecodingOptions = Decod
             decoding=decoding,
             batch_s=args.batch_seconds,
         )
+    read_as = transcriber.interpreter.options
+    if read_as.lm is None and read_as.alpha:  # only now is it known whether the model brings one along
+        raise UsageError("--lm-alpha weighs a language model: give one with --lm")
     with Progress("preparing the search", total=1):
         transcriber.interpreter.prepare()
     return transcriber
 
 
 def introduce(transcriber: Transcriber) -> str:
-    """Name the model and what it can hear, in a line."""
-    return f"model {transcriber.name}: {transcriber.info.hears}"
+    """Name the model, what it can hear and a language model that it brings along, in a line."""
+    read_with = f"; read with the language model {transcriber.own_lm}" if transcriber.own_lm else ""
+    return f"model {transcriber.name}: {transcriber.info.hears}{read_with}"
 
 
 def add_pronunciations_option(parser: argparse.ArgumentParser, what: str, *, required: bool = False) -> None:

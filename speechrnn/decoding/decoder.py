@@ -77,7 +77,10 @@ class DecodingOptions:
     @property
     def restricts_text(self) -> bool:
         """Whether anything is asked for that only texts can have, not labels."""
-        return any(getattr(self, f.name) is not None for f in fields(self) if f.default is None)
+        asked = [
+            f.name for f in fields(self) if f.default is None and f.name != "alpha"
+        ]  # which weighs the lm
+        return any(getattr(self, name) is not None for name in asked)
 
     @property
     def reads_words(self) -> bool:

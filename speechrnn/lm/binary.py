@@ -3,14 +3,16 @@
 A file begins with 4096 bytes of header: 16 bytes of magic, the version and the CRC-32 of the rest of the
 header (little-endian uint32 both), and JSON filled up with spaces. The JSON says where the parts lie: the words
 (UTF-8, one per line) and the arrays of the model (little-endian), each at a multiple of 64 bytes, with its CRC-32.
+Packed with xz (.srlm.xz) a file is a quarter as large or less, and is unpacked into memory when it is opened.
 """
 
 import json
+import lzma
 import os
 import struct
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from speechrnn.lm.arpa import OnProgress, ignore_progress
 from speechrnn.lm.ngram import ARRAYS, NgramModel
 from speechrnn.new_file import new_file
 
+PACKED_MAGIC = b"\xfd7zXZ\x00"
 MAGIC = b"\x89speechrnn-lm\r\n\n"  # a transfer as text would change it
 VERSION = 1
 PREAMBLE = struct.Struct("<16sII")
@@ -33,6 +36,7 @@ def write_binary(
     model: NgramModel,
     path: str | os.PathLike[str],
     *,
+    packed: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> None:
@@ -41,6 +45,7 @@ def write_binary(
     Args:
         model: Any model.
         path: The file.
+        packed: Whether to pack it with xz.
         overwrite: Whether to replace a file of that name.
         on_progress: Told the bytes written, and their number.
 
@@ -49,7 +54,8 @@ def write_binary(
     """
     parts = encode_parts(model)
     header = lay_out(model, parts)
-    with new_file(path, overwrite=overwrite) as partial, open(partial, "wb") as file:
+    open_to_write = lzma.open if packed else open
+    with new_file(path, overwrite=overwrite) as partial, open_to_write(partial, "wb") as file:
         file.write(encode_header(header))
         for name, part in parts.items():
             file.write(bytes(header["parts"][name]["offset"] - file.tell()))
@@ -61,7 +67,7 @@ def write_binary(
 def read_binary(
     path: str | os.PathLike[str], *, verify: bool = False, on_progress: OnProgress | None = None
 ) -> NgramModel:
-    """Open a binary; its arrays stay on disk until they are used.
+    """Open a binary; its arrays stay on disk until they are used, unless it is packed.
 
     Args:
         path: The file; it must not change as long as the model is used.
@@ -74,11 +80,12 @@ def read_binary(
     """
     place = Path(path)
     try:
-        with open(place, "rb") as file:
-            header = read_header(file, place)
-        content = np.memmap(place, np.uint8, mode="r")
+        content = unpack(place) if is_packed(place) else np.memmap(place, np.uint8, mode="r")
     except OSError as error:
         raise ModelFileError(f"{place}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # nothing can be mapped of an empty file
+        raise not_ours(place) from error
+    header = read_header(content[:HEADER_SIZE].tobytes(), place)
     if content.size != header["file_size"]:
         raise ModelFileError(
             f"{place}: has {content.size} bytes but was written with {header['file_size']}; copy it again"
@@ -89,14 +96,14 @@ def read_binary(
 
 
 def is_binary(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file begins like a binary.
+    """Tell whether a file begins like a binary, packed or not.
 
     Raises:
         ModelFileError: If it cannot be read.
     """
     try:
         with open(path, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(MAGIC)).startswith((MAGIC, PACKED_MAGIC))
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -140,11 +147,30 @@ def little(dtype: Any) -> np.dtype[Any]:
 # ---- Reading --------------------------------------------------------------------------------------------
 
 
-def read_header(file: IO[bytes], path: Path) -> dict[str, Any]:
-    """Read and check the header."""
-    raw = file.read(HEADER_SIZE)
+def is_packed(path: Path) -> bool:
+    """Tell whether a file begins as xz writes it."""
+    with open(path, "rb") as file:
+        return file.read(len(PACKED_MAGIC)) == PACKED_MAGIC
+
+
+def unpack(path: Path) -> NDArray[np.uint8]:
+    """Unpack a file into memory; a ``ModelFileError`` if it is damaged."""
+    try:
+        with lzma.open(path) as file:
+            return np.frombuffer(file.read(), np.uint8)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ModelFileError(f"{path}: cannot be unpacked: {error}; {CURE}") from error
+
+
+def not_ours(path: Path) -> ModelFileError:
+    """Say that a file is none of ours."""
+    return ModelFileError(f"{path}: is no binary language model of speechrnn; give a file that it wrote")
+
+
+def read_header(raw: bytes, path: Path) -> dict[str, Any]:
+    """Read and check the header, the first bytes of a file."""
     if raw[: len(MAGIC)] != MAGIC:
-        raise ModelFileError(f"{path}: is no binary language model of speechrnn; give a file that it wrote")
+        raise not_ours(path)
     if len(raw) < HEADER_SIZE:
         raise ModelFileError(f"{path}: is cut off within its header; copy it again")
     _, version, crc = PREAMBLE.unpack_from(raw)

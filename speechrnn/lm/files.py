@@ -1,7 +1,6 @@
 """Language models on disk: the content tells how to read one, the name how to write it."""
 
 import os
-from pathlib import Path
 
 from speechrnn.errors import ModelFileError
 from speechrnn.lm.arpa import OnProgress, read_arpa, write_arpa
@@ -10,7 +9,7 @@ from speechrnn.lm.ngram import NgramModel
 from speechrnn.lm.sphinx import is_sphinx, read_sphinx
 
 ARPA_SUFFIXES = (".arpa", ".arpa.gz")
-BINARY_SUFFIX = ".srlm"
+BINARY_SUFFIX, PACKED_SUFFIX = ".srlm", ".srlm.xz"
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
@@ -20,8 +19,8 @@ def read_lm(
     """Read a language model, whatever its name.
 
     Args:
-        path: An ARPA file, gzipped or not, a binary of speechrnn, which is mapped and not read whole, or one of CMU
-            Sphinx.
+        path: An ARPA file, gzipped or not, a binary of speechrnn, which is mapped and not read whole unless it is
+            packed, or one of CMU Sphinx.
         verify: Whether to read a binary whole and compare its checksums.
         on_progress: Told how much is read, and of how much.
 
@@ -50,7 +49,7 @@ def write_lm(
 
     Args:
         model: Any model.
-        path: ``.arpa``, ``.arpa.gz`` or ``.srlm``, the binary.
+        path: ``.arpa``, ``.arpa.gz``, ``.srlm``, the binary, or ``.srlm.xz``, the same packed.
         overwrite: Whether to replace a file of that name.
         on_progress: Told how much is written, and of how much.
 
@@ -59,8 +58,11 @@ def write_lm(
             cannot be written.
     """
     check_name(path)
-    write = write_binary if Path(path).suffix == BINARY_SUFFIX else write_arpa
-    write(model, path, overwrite=overwrite, on_progress=on_progress)
+    if str(path).endswith(ARPA_SUFFIXES):
+        write_arpa(model, path, overwrite=overwrite, on_progress=on_progress)
+    else:
+        packed = str(path).endswith(PACKED_SUFFIX)
+        write_binary(model, path, packed=packed, overwrite=overwrite, on_progress=on_progress)
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
@@ -69,7 +71,7 @@ def check_name(path: str | os.PathLike[str]) -> None:
     Raises:
         ModelFileError: If it ends in none of the suffixes.
     """
-    if not str(path).endswith((*ARPA_SUFFIXES, BINARY_SUFFIX)):
+    if not str(path).endswith((*ARPA_SUFFIXES, BINARY_SUFFIX, PACKED_SUFFIX)):
         raise ModelFileError(
-            f"{path}: the name must end in {', '.join(ARPA_SUFFIXES)} or {BINARY_SUFFIX} (binary)"
+            f"{path}: the name must end in {', '.join(ARPA_SUFFIXES)}, {BINARY_SUFFIX} or {PACKED_SUFFIX}"
         )

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any, Literal
@@ -122,6 +122,21 @@ class NgramModel:
     def word_id(self, word: str) -> int:
         """Look up a word; that of <unk> if the model does not know it."""
         return self.word_ids.get(word, self.unknown)
+
+    def rounded(self, step: float) -> "NgramModel":
+        """Round log probabilities and weights to multiples of ``step`` nats: a packed file gets much smaller.
+
+        The probabilities after a context then sum to 1 only about.
+
+        Raises:
+            ConfigError: If ``step`` is not > 0 and finite.
+        """
+        if not 0 < step < np.inf:
+            raise ConfigError(f"step must be > 0 nats and finite, got {step}")
+        log_probs, backoffs = (
+            (np.round(each / step) * step).astype(np.float32) for each in (self.log_probs, self.backoffs)
+        )
+        return replace(self, log_probs=log_probs, backoffs=backoffs)
 
     def begin_state(self) -> int:
         """Return the state at the begin of a sentence, after <s>."""

@@ -51,7 +51,7 @@ def export_checkpoint(
             LSTM layers also compute in whole numbers, which is faster; their inputs are then rounded by the
             range of the batch, so answers are close to torch's, not equal. ONNX Runtime knows no such GRU or
             Elman layer: those compute in single precision.
-        card: What the file says of itself: name, description, hears, data, licence, results, seed.
+        card: What the file says of itself: name, description, hears, data, licence, results, seed, language_model.
 
     Returns:
         ``path``.

@@ -65,7 +65,7 @@ class ModelInfo:
     config: Mapping[str, Any]
     """The whole configuration as plain data: task, features, encoder, head, vocabulary."""
     card: Mapping[str, str]
-    """The model card: any of name, description, hears, data, licence, results, seed."""
+    """The model card: any of name, description, hears, data, licence, results, seed, language_model."""
     clock: FrameClock
     """When the output frames are."""
     precision: str

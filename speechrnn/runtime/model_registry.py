@@ -1,9 +1,10 @@
-"""The models that ship inside the package, found by name."""
+"""The models and language models that ship inside the package, found by name."""
 
 from os import PathLike
 from pathlib import Path
 
 from speechrnn.errors import ModelFileError
+from speechrnn.lm.files import PACKED_SUFFIX
 
 DEFAULT_MODEL = "an4"
 KEYWORD_MODEL = "phones-en"  # of the commands that look for keywords
@@ -13,6 +14,34 @@ MODELS_FOLDER = Path(__file__).parent.parent / "models"
 def shipped_models() -> dict[str, Path]:
     """List the models that ship with speechrnn: name to model file, in order of name."""
     return {path.stem: path for path in sorted(MODELS_FOLDER.glob("*.onnx"))}
+
+
+def shipped_lms() -> dict[str, Path]:
+    """List the language models that ship with speechrnn: name to file, in order of name."""
+    return {
+        path.name.removesuffix(PACKED_SUFFIX): path
+        for path in sorted(MODELS_FOLDER.glob(f"*{PACKED_SUFFIX}"))
+    }
+
+
+def find_lm(lm: str | PathLike[str]) -> Path:
+    """Find a language model by the name of a shipped one or by its path.
+
+    Args:
+        lm: A name without a suffix, or a path; for a file of a shipped model's name, write ``./name``.
+
+    Raises:
+        ModelFileError: If there is neither a shipped language model nor a file of that name.
+    """
+    shipped = shipped_lms()
+    if str(lm) in shipped:
+        return shipped[str(lm)]
+    path = Path(lm)
+    if not path.exists():
+        raise ModelFileError(
+            f"{path}: no such language model; those that ship with speechrnn: {', '.join(shipped) or 'none'}"
+        )
+    return path
 
 
 def find_model(model: str | PathLike[str] | None = None, *, default: str = DEFAULT_MODEL) -> Path:

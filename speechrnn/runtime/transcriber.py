@@ -29,6 +29,7 @@ from speechrnn.runtime.interpretation import Emission, Interpreter, Transcriptio
 from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionStream
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
+from speechrnn.runtime.own_lm import add_own_lm, own_lm_of
 from speechrnn.sound_file import Buffer
 
 logger = logging.getLogger("speechrnn")
@@ -92,7 +93,8 @@ class Transcriber:
                 exported once and kept); ``an4`` when not given.
             threads: Processor threads, >= 1; the physical cores, at most 4, when not given.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-            decoding: How to get from the network's answers to text; greedily when not given.
+            decoding: How to get from the network's answers to text; when not given greedily, or with the language
+                model that the model's card names.
             batch_s: Padded seconds of audio in one run of the model, > 0; more takes more memory. A clip
                 that is longer goes alone.
             windows: How a clip of more than ``LONG_S`` seconds is cut; as many windows as ``batch_s`` holds
@@ -115,7 +117,8 @@ class Transcriber:
             exported_checkpoint(path) if is_checkpoint else path, threads=threads, device=device
         )
         self.name = self.info.card.get("name") or path.stem
-        self.interpreter = Interpreter(self.info, decoding)
+        self.own_lm = own_lm_of(self.info, decoding)
+        self.interpreter = Interpreter(self.info, add_own_lm(self.info, decoding))
         self.windows = replace(windows, batch=windows_together(windows, batch_s))
 
     @property

@@ -1,0 +1,110 @@
+"""A model that names its language model is read with it, unless somebody says otherwise."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+from test_pronunciations import write_phone_model
+from tiny_model import SAMPLE_RATE, speak
+
+from speechrnn.cli.main import main
+from speechrnn.decoding import DecodingOptions
+from speechrnn.errors import ModelFileError
+from speechrnn.lm import estimate_model, read_lm, write_lm
+from speechrnn.runtime import Transcriber
+from speechrnn.runtime.provenance import describe_decoder
+
+SENTENCES = [["abba", "cab"], ["cab", "dab"], ["dab", "abba"]]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model of phones, and beside it the language model that its card names."""
+    write_lm(estimate_model(SENTENCES, order=2), tmp_path / "tonal.srlm.xz")
+    return write_phone_model(tmp_path / "tones.onnx", hears="tones", language_model="tonal")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, speak("abbacb"), SAMPLE_RATE, subtype="PCM_16")
+    return path
+
+
+def test_the_language_model_beside_the_model_is_used(model: Path, clip: Path) -> None:
+    own = Transcriber(model)
+    lm = read_lm(model.with_name("tonal.srlm.xz"))
+    given = Transcriber(model, decoding=DecodingOptions(lm=lm))
+    assert (own.own_lm, given.own_lm) == ("tonal", None)
+    assert own.transcribe(clip).text == "abba cab"
+    assert own.transcribe(clip) == given.transcribe(clip)
+    assert describe_decoder(own.interpreter)["lm"] is True
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        DecodingOptions(alpha=0.0),
+        DecodingOptions(lexicon=["cab", "abba"]),
+        DecodingOptions(phrases=["A B B A C B"]),
+    ],
+)
+def test_it_is_left_out_where_it_is_not_wanted(model: Path, clip: Path, decoding: DecodingOptions) -> None:
+    transcriber = Transcriber(model, decoding=decoding)
+    assert transcriber.own_lm is None
+    assert transcriber.interpreter.options == decoding
+    assert transcriber.transcribe(clip).text.upper() in ("A B B A C B", "ABBA CAB")
+
+
+def test_other_wishes_go_with_it(model: Path, clip: Path) -> None:
+    transcriber = Transcriber(model, decoding=DecodingOptions(n_best=2))
+    assert transcriber.own_lm == "tonal"
+    found = transcriber.transcribe(clip)
+    assert {*found.text.split(), *found.alternatives[0].text.split()} <= {"abba", "cab", "dab"}
+
+
+def test_a_language_model_that_is_missing_is_named_with_the_cures(model: Path) -> None:
+    model.with_name("tonal.srlm.xz").unlink()
+    with pytest.raises(
+        ModelFileError, match="tones.onnx: is read with the language model tonal, .*--lm none"
+    ):
+        Transcriber(model)
+
+
+def test_transcribe_tells_of_it_and_can_do_without(
+    model: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", "-m", str(model), str(clip)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "abba cab\n"
+    assert "model tones: tones; read with the language model tonal" in captured.err
+    assert main(["transcribe", "-m", str(model), str(clip), "--lm", "none", "-f", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"] == "A B B A C B"
+    assert answer["decoder"]["method"] == "greedy"
+    assert main(["transcribe", "-m", str(model), str(clip), "--lm", "none", "--lm-alpha", "1"]) == 2
+    assert "--lm-alpha weighs a language model" in capsys.readouterr().err
+
+
+def test_weights_on_the_command_line_weigh_it(
+    model: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", "-m", str(model), str(clip), "--lm-alpha", "0.25", "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["decoder"]["lm_alpha"] == 0.25
+
+
+def test_a_language_model_that_nobody_has_is_refused(
+    model: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", "-m", str(model), str(clip), "--lm", "nowhere"]) == 1
+    assert "nowhere: no such language model; those that ship with speechrnn: " in capsys.readouterr().err
+
+
+def test_an_exported_copy_keeps_the_name(model: Path, clip: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("tones.onnx", "tonal.srlm.xz"):
+        shutil.copy(tmp_path / name, elsewhere / name)
+    assert Transcriber(elsewhere / "tones.onnx").transcribe(clip).text == "abba cab"
