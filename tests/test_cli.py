@@ -378,10 +378,12 @@ def test_models_lists_what_ships_and_marks_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_model(tmp_path / "an4.onnx", hears="spelled letters", licence="free")
-    write_model(tmp_path / "tones.onnx")
+    write_model(tmp_path / "tones.onnx", language_model="tonal")
+    (tmp_path / "tonal.srlm.xz").write_bytes(bytes(250_000))
     monkeypatch.setattr(model_registry, "MODELS_FOLDER", tmp_path)
     assert main(["models"]) == 0
     out = capsys.readouterr().out.splitlines()
+    assert out[-3:] == ["tonal (language model)", "  of       tones", "  size     0.2 MB"]
     assert out[:2] == ["an4 (default)", "  hears    spelled letters"]
     assert "  licence  free" in out
     assert "tones" in out
