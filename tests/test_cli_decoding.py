@@ -1,6 +1,7 @@
 """The options of decoding on the command line, and what is kept in model files by ``calibrate`` and ``lm tune``."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from tiny_model import SAMPLE_RATE, speak, write_model
 
 from speechrnn.cli import tuned_model
 from speechrnn.cli.main import main
+from speechrnn.decoding import ConfidenceScale
 from speechrnn.lm import read_lm, write_lm
 from speechrnn.lm.trie import Level, build_model
 from speechrnn.runtime import ModelFile
@@ -173,7 +175,7 @@ def test_tuning_prints_the_grid_and_keeps_the_choice(
     model: Path, clip: str, lm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = write_manifest(tmp_path, {"ab c": clip})
-    before = {"lm": {"alpha": 2, "beta": 0, "temperature": 3}}
+    before = {"lm": {"alpha": 2, "beta": 0, "temperature": 3, "bias": 0.5}}
     write_metadata(model, {"speechrnn.decoding": json.dumps(before)})
     grid = ["--alphas", "0,1", "--betas=-1,2"]
     status, out, err = run(capsys, "lm", "tune", "--lm", lm, "--manifest", manifest, "-m", model, *grid)
@@ -187,11 +189,12 @@ def test_tuning_prints_the_grid_and_keeps_the_choice(
         "chosen *: alpha 1, beta -1: 0.00 %, 0 errors in 2 words",
     ]
     assert err.count("the model cannot write 1 of the language model's 3 words") == 1
-    assert "confidences stay as they are: a temperature cannot be fitted to 2 words: all of them" in err
+    assert "confidences stay as they are: confidences cannot be fitted to 2 words: all of them" in err
     assert f"kept in {model}" in err
     choice = ModelFile(model).info.decoding.lm
     assert choice is not None
-    assert (choice.alpha, choice.beta, choice.temperature) == (1.0, -1.0, 3)
+    assert (choice.alpha, choice.beta) == (1.0, -1.0)
+    assert (choice.temperature, choice.bias) == (3, 0.5)
 
 
 def test_a_damaged_language_model_is_refused_before_it_can_crash(
@@ -207,19 +210,23 @@ def test_a_damaged_language_model_is_refused_before_it_can_crash(
     assert "damaged" in err
 
 
-def test_calibration_keeps_the_temperature_in_the_model_or_another(
+def test_calibration_keeps_temperature_and_bias_in_the_model_or_another(
     model: Path, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = write_manifest(tmp_path, {"ab c": clip, "ab b": write_wav(tmp_path / "other.wav", "ab c")})
     other = write_model(tmp_path / "other.onnx")
     status, out, err = run(capsys, "calibrate", manifest, "-m", model, "--into", other)
     assert status == 0
-    assert out.startswith("temperature ")
+    # "ab", two tokens and so less sure, is right twice, "c" once of twice: only the bias says something.
+    assert re.match(r"temperature 20.00, bias \S+ over 4 answers: log loss \S+ to \S+, expected", out)
     assert f"kept in {other}" in err
-    assert ModelFile(other).info.decoding.temperature > 1
-    assert ModelFile(model).info.decoding.temperature == 1
+    kept = ModelFile(other).info.decoding
+    assert kept.temperature == 20
+    assert kept.bias != 0
+    assert kept.lm is None
+    assert ModelFile(model).info.decoding.scale == ConfidenceScale()
     _, described, _ = run(capsys, "info", other, "--json")
-    assert json.loads(described)["decoding"]["temperature"] > 1
+    assert json.loads(described)["decoding"]["bias"] == kept.bias
 
 
 def test_a_link_to_a_model_of_the_installation_is_no_copy_of_it(

@@ -1,5 +1,6 @@
 """From the network's answers to transcriptions, as the options ask; and words beside torchaudio's alignment."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torchaudio
 from numpy.typing import NDArray
 from tiny_model import HOP_LENGTH, N_FFT, SAMPLE_RATE, speak, write_model
 
-from speechrnn.decoding import DecodingOptions
+from speechrnn.decoding import ConfidenceScale, DecodingOptions
 from speechrnn.errors import ConfigError, SpeechRNNError, TextError
 from speechrnn.lm.ngram import NgramModel
 from speechrnn.lm.trie import Level, build_model
@@ -140,20 +141,20 @@ def test_a_second_language_model_ranks_the_best_texts_again(model: Path) -> None
     assert hear(model, "ab c", rescorer=wants, rescore_weight=0.0).hypothesis == plain.hypothesis
 
 
-def test_weights_and_temperature_left_open_are_the_models_own_choice(tmp_path: Path) -> None:
+def test_weights_and_the_scale_of_confidences_are_the_models_own_choice(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
-    write_metadata(
-        path,
-        {"speechrnn.decoding": '{"temperature": 3, "lm": {"alpha": 2, "beta": 1, "temperature": 4}}'},
-    )
+    own = {"alpha": 2, "beta": 1, "temperature": 4, "bias": 0.5}
+    write_metadata(path, {"speechrnn.decoding": json.dumps({"temperature": 3, "bias": -0.5, "lm": own})})
     lm = unigrams(ab=0.2, c=0.2)
     given = hear(path, "ab c", lm=lm, alpha=2.0, beta=1.0)
     assert hear(path, "ab c", lm=lm).hypothesis == given.hypothesis
-    assert Transcriber(path, threads=1).interpreter.temperature == 3
-    assert Transcriber(path, threads=1, decoding=DecodingOptions(lm=lm)).interpreter.temperature == 4
-    assert (
-        Transcriber(path, threads=1, decoding=DecodingOptions(lm=lm, alpha=0.0)).interpreter.temperature == 3
-    )
+
+    def scale_of(**options: Any) -> ConfidenceScale:
+        return Transcriber(path, threads=1, decoding=DecodingOptions(**options)).interpreter.scale
+
+    greedy = ConfidenceScale(temperature=3, bias=-0.5)
+    assert (scale_of(), scale_of(lm=lm, alpha=0.0)) == (greedy, greedy)
+    assert scale_of(lm=lm) == ConfidenceScale(temperature=4, bias=0.5)
 
 
 def test_labels_have_alternatives_and_a_least_confidence_but_no_words(labels: Path) -> None:

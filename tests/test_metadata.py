@@ -7,6 +7,7 @@ import onnx
 import pytest
 from tiny_model import metadata, speak, write_model
 
+from speechrnn.decoding import ConfidenceScale
 from speechrnn.errors import ModelFileError
 from speechrnn.runtime import ModelFile
 from speechrnn.runtime.metadata import with_metadata, write_metadata
@@ -38,12 +39,25 @@ def test_a_key_is_replaced_and_never_there_twice(tmp_path: Path) -> None:
 def test_a_written_choice_is_read_with_the_model_and_the_network_still_answers(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
     before = ModelFile(path).run(speak("ab")[None], [len(speak("ab"))])[0]
-    choice = {"temperature": 1.5, "lm": {"alpha": 0.0, "beta": -1.0, "temperature": 2.0}}
+    lm = {"alpha": 0.0, "beta": -1.0, "temperature": 2.0, "bias": 0.5}
+    choice = {"temperature": 1.5, "bias": -0.25, "lm": lm}
     write_metadata(path, {"speechrnn.decoding": json.dumps(choice)})
     model = ModelFile(path)
     assert model.info.decoding.to_dict() == choice | {"keyword_thresholds": {}, "usual_thresholds": ()}
     assert (model.run(speak("ab")[None], [len(speak("ab"))])[0] == before).all()
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_a_choice_without_biases_has_none(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.onnx")
+    write_metadata(
+        path,
+        {"speechrnn.decoding": '{"temperature": 1.5, "lm": {"alpha": 1, "beta": 0, "temperature": 2}}'},
+    )
+    choice = ModelFile(path).info.decoding
+    assert choice.scale == ConfidenceScale(temperature=1.5)
+    assert choice.lm is not None
+    assert choice.lm.scale == ConfidenceScale(temperature=2)
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x0a\xff\x01abc", b"\x72\x05ab"])
@@ -59,9 +73,11 @@ def test_a_file_that_is_no_model_is_left_as_it_was(content: bytes, tmp_path: Pat
     ("choice", "said"),
     [
         ({"temperature": 0}, "temperature must be > 0 and finite, got 0"),
+        ({"bias": float("nan")}, "bias must be finite, got nan"),
         ({"lm": {"alpha": -1, "beta": 0}}, "lm.alpha must be >= 0 and finite, got -1"),
         ({"lm": {"alpha": 1, "beta": float("inf")}}, "lm.beta must be finite, got inf"),
         ({"lm": {"alpha": 1, "beta": 0, "temperature": -2}}, "lm.temperature must be > 0 and finite, got -2"),
+        ({"lm": {"alpha": 1, "beta": 0, "bias": float("inf")}}, "lm.bias must be finite, got inf"),
         ({"heat": 1}, "heat"),
     ],
 )

@@ -38,6 +38,7 @@ def test_greedy_decoding_is_described(model: Path) -> None:
     assert describe_decoder(Transcriber(model).interpreter) == {
         "method": "greedy",
         "temperature": 1.0,
+        "bias": 0.0,
         "n_best": 1,
         "min_confidence": 0.0,
     }

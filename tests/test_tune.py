@@ -97,13 +97,12 @@ def test_the_middle_of_the_best_points_is_chosen(
     assert (best.alpha, best.beta) == chosen
 
 
-def test_the_confidences_of_words_are_fitted_untempered(tones: Transcriber) -> None:
-    # Of four words given 0.8, two are right, as if 0.5 had been said: the hottest temperature is best.
+def test_the_confidences_of_words_are_fitted_before_any_scale(tones: Transcriber) -> None:
+    # Of four words given 0.8, two are right, as if 0.5 had been said: the hottest temperature leaves log(4) / 20.
     right, wrong = reading("a", {"a": 0.8, "-": 0.2}), reading("c", {"a": 0.8, "-": 0.2})
-    temperature, confidences, verdicts = fit_confidences(
-        tones, [right, wrong, right, wrong], DecodingOptions()
-    )
-    assert temperature == pytest.approx(20, rel=0.01)
+    scale, confidences, verdicts = fit_confidences(tones, [right, wrong, right, wrong], DecodingOptions())
+    assert scale.temperature == 20
+    assert scale.bias == pytest.approx(-np.log(4) / 20, abs=1e-4)
     assert confidences == pytest.approx([0.8] * 4, abs=1e-4)
     assert verdicts == [True, False, True, False]
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from speechrnn.decoding import FrameClock, Hypothesis, split_words
-from speechrnn.decoding.words import temper
+from speechrnn.decoding import ConfidenceScale, FrameClock, Hypothesis, split_words
+from speechrnn.errors import ConfigError
 from speechrnn.text import Vocabulary
 
 LETTERS = Vocabulary(("a", "b", " "))
@@ -65,13 +65,45 @@ def test_an_empty_text_has_no_words() -> None:
 
 def test_a_temperature_divides_the_log_odds() -> None:
     # log(0.8 / 0.2) = log 4; half of it is log 2, the odds of 2 / 3.
-    assert temper(0.8, 2.0) == pytest.approx(2 / 3)
-    assert temper(2 / 3, 0.5) == pytest.approx(0.8)
-    assert temper(0.5, 7.0) == pytest.approx(0.5)
+    assert ConfidenceScale(temperature=2.0).confidence_of(0.8) == pytest.approx(2 / 3)
+    assert ConfidenceScale(temperature=0.5).confidence_of(2 / 3) == pytest.approx(0.8)
+    assert ConfidenceScale(temperature=7.0).confidence_of(0.5) == pytest.approx(0.5)
+
+
+def test_a_bias_is_added_to_what_the_temperature_left() -> None:
+    # log(4) / 2 + log(3) = log 6, the odds of 6 / 7; log(1) + log(3) is those of 3 / 4.
+    assert ConfidenceScale(temperature=2.0, bias=math.log(3)).confidence_of(0.8) == pytest.approx(6 / 7)
+    assert ConfidenceScale(bias=math.log(3)).confidence_of(0.5) == pytest.approx(3 / 4)
+    assert ConfidenceScale(bias=-math.log(3)).confidence_of(0.5) == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_certainty_has_finite_odds(probability: float) -> None:
-    assert 0 < temper(probability, 2.0) < 1
-    assert temper(probability, 1.0) == probability
-    assert math.isfinite(temper(probability, 0.05))
+    assert 0 < ConfidenceScale(temperature=2.0).confidence_of(probability) < 1
+    assert 0 < ConfidenceScale(bias=0.5).confidence_of(probability) < 1
+    assert ConfidenceScale().confidence_of(probability) == probability
+
+
+@pytest.mark.parametrize(("probability", "bias"), [(0.0, -1e3), (1.0, 1e3)])
+def test_extreme_scales_end_at_the_ends_of_the_range(probability: float, bias: float) -> None:
+    assert ConfidenceScale(temperature=1e-3, bias=bias).confidence_of(probability) == probability
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        ({"temperature": 0.0}, "temperature must be > 0 and finite, got 0"),
+        ({"temperature": math.inf}, "temperature must be > 0 and finite, got inf"),
+        ({"bias": math.nan}, "bias must be finite, got nan"),
+    ],
+)
+def test_a_scale_out_of_range_is_refused(scale: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ConfidenceScale(**scale)
+
+
+def test_words_have_scaled_confidences() -> None:
+    hypothesis = spoken(LETTERS, ("a", 0, 0, 0.9), ("b", 1, 1, 0.5))
+    scale = ConfidenceScale(temperature=3.0, bias=0.5)
+    [word] = split_words(hypothesis, LETTERS, CLOCK, scale=scale)
+    assert word.confidence == scale.confidence_of(0.45)

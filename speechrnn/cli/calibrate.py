@@ -1,6 +1,6 @@
 """``speechrnn calibrate``: make confidences mean what they say, or set the thresholds of keywords.
 
-A manifest, recordings whose text is known, gives the temperature of a model's confidences. Keywords and
+A manifest, recordings whose text is known, gives the scale of a model's confidences. Keywords and
 negatives, recordings without any of them, give the threshold of each keyword.
 """
 
@@ -19,8 +19,7 @@ from speechrnn.cli.spotter_options import (
     unusual_options,
 )
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
-from speechrnn.decoding import DecodingOptions
-from speechrnn.decoding.words import temper
+from speechrnn.decoding import ConfidenceScale, DecodingOptions
 from speechrnn.evaluation.any_keyword import calibrate_any
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
 from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
@@ -136,25 +135,26 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
 
 
 def calibrate_confidences(args: argparse.Namespace) -> int:
-    """Fit the temperature of greedy decoding, and keep it in the model file."""
+    """Fit the scale of confidences of greedy decoding, and keep it in the model file."""
     target = writable_model(args)
     utterances = read_manifest(args.manifest)
     transcriber = open_transcriber(args)
     say(introduce(transcriber))
     with Progress("computing", total=len(utterances)) as progress:
         readings = compute_readings(transcriber, utterances, on_utterance=progress.advance)
-    temperature, confidences, right = fit_confidences(transcriber, readings, DecodingOptions())
-    put(describe_fit(temperature, confidences, right))
-    keep_choice(target, lambda choice: replace(choice, temperature=temperature))
+    scale, confidences, right = fit_confidences(transcriber, readings, DecodingOptions())
+    put(describe_fit(scale, confidences, right))
+    keep_choice(target, lambda choice: replace(choice, temperature=scale.temperature, bias=scale.bias))
     return 0
 
 
-def describe_fit(temperature: float, confidences: list[float], right: list[bool]) -> str:
-    """Tell what a temperature does to the log loss, which was minimised, and to the calibration error."""
-    tempered = [temper(confidence, temperature) for confidence in confidences]
-    losses = [log_loss(values, right) for values in (confidences, tempered)]
-    errors = [100 * measure_calibration(values, right).error for values in (confidences, tempered)]
+def describe_fit(scale: ConfidenceScale, confidences: list[float], right: list[bool]) -> str:
+    """Tell what a scale does to the log loss, which was minimised, and to the calibration error."""
+    scaled = [scale.confidence_of(confidence) for confidence in confidences]
+    losses = [log_loss(values, right) for values in (confidences, scaled)]
+    errors = [100 * measure_calibration(values, right).error for values in (confidences, scaled)]
     return (
-        f"temperature {temperature:.2f} over {len(right)} answers: log loss {losses[0]:.4f} to {losses[1]:.4f}, "
+        f"temperature {scale.temperature:.2f}, bias {scale.bias:.2f} over {len(right)} answers: "
+        f"log loss {losses[0]:.4f} to {losses[1]:.4f}, "
         f"expected calibration error {errors[0]:.2f} % to {errors[1]:.2f} %"
     )

@@ -10,7 +10,7 @@ from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.decoding_options import open_lm
 from speechrnn.cli.model_options import add_model_options, introduce, number, open_transcriber, positive_count
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
-from speechrnn.decoding import DecodingOptions
+from speechrnn.decoding import ConfidenceScale, DecodingOptions
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.tune import (
     ALPHAS,
@@ -77,16 +77,18 @@ def run(args: argparse.Namespace) -> int:
     put(render_grid(points, best))
     weighted = replace(options, alpha=best.alpha, beta=best.beta)
     before = ModelFile(target).info.decoding.lm
-    temperature = fit_or_leave(transcriber, readings, weighted, 1.0 if before is None else before.temperature)
-    lm = LmChoice(alpha=best.alpha, beta=best.beta, temperature=temperature)
+    scale = fit_or_leave(
+        transcriber, readings, weighted, ConfidenceScale() if before is None else before.scale
+    )
+    lm = LmChoice(alpha=best.alpha, beta=best.beta, temperature=scale.temperature, bias=scale.bias)
     keep_choice(target, lambda choice: replace(choice, lm=lm))
     return 0
 
 
 def fit_or_leave(
-    transcriber: Transcriber, readings: Sequence[Reading], options: DecodingOptions, before: float
-) -> float:
-    """Fit the temperature, or say why it stays what it was before."""
+    transcriber: Transcriber, readings: Sequence[Reading], options: DecodingOptions, before: ConfidenceScale
+) -> ConfidenceScale:
+    """Fit the scale of confidences, or say why it stays what it was before."""
     try:
         fitted = fit_confidences(transcriber, readings, options)
     except ConfigError as error:

@@ -4,13 +4,14 @@ from speechrnn.decoding.beam import BeamConfig, BeamDecoder, BeamStream
 from speechrnn.decoding.decoder import Decoder, DecodingOptions, DecodingStream
 from speechrnn.decoding.greedy import GreedyStream, greedy_decode
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
-from speechrnn.decoding.words import FrameClock, SpokenWord, split_words
+from speechrnn.decoding.words import ConfidenceScale, FrameClock, SpokenWord, split_words
 
 __all__ = [
     "NOTHING",
     "BeamConfig",
     "BeamDecoder",
     "BeamStream",
+    "ConfidenceScale",
     "Decoder",
     "DecodingOptions",
     "DecodingStream",

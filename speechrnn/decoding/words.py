@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from speechrnn.decoding.hypothesis import Hypothesis
+from speechrnn.errors import ConfigError
 from speechrnn.text import SEPARATOR, WORD_BOUNDARY, Vocabulary
 
 SUREST = 1 - 1e-7  # a posterior of 1 has no log odds
@@ -23,6 +24,41 @@ class SpokenWord:
     """Where its last token ends, seconds."""
     confidence: float
     """How probable it is that the word is right, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class ConfidenceScale:
+    """From how probable the network finds a word to how often such words are right.
+
+    The confidence is sigmoid(log odds / temperature + bias): Platt scaling (Platt, 1999, "Probabilistic outputs for
+    support vector machines and comparisons to regularized likelihood methods"); without a bias the temperature
+    scaling of Guo et al. (2017, arXiv:1706.04599). ``speechrnn calibrate`` fits both on recordings whose text is known.
+
+    Example:
+        >>> round(ConfidenceScale(temperature=2.0).confidence_of(0.8), 6)  # a half of log 4 is log 2
+        0.666667
+    """
+
+    temperature: float = 1.0
+    """Divides the log odds, > 0."""
+    bias: float = 0.0
+    """Added to them then."""
+
+    def __post_init__(self) -> None:
+        """Check both ranges; a ``ConfigError`` names the value."""
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature must be > 0 and finite, got {self.temperature!r}")
+        if not math.isfinite(self.bias):
+            raise ConfigError(f"bias must be finite, got {self.bias!r}")
+
+    def confidence_of(self, probability: float) -> float:
+        """Scale a probability in [0, 1]; at temperature 1 and bias 0 it stays what it is."""
+        if self.temperature == 1 and self.bias == 0:
+            return probability
+        clipped = min(max(probability, LEAST_SURE), SUREST)
+        odds = math.log(clipped / (1 - clipped)) / self.temperature + self.bias
+        rarer = math.exp(-abs(odds))  # never overflows
+        return (1 if odds > 0 else rarer) / (1 + rarer)
 
 
 class FrameClock(NamedTuple):
@@ -43,18 +79,21 @@ class FrameClock(NamedTuple):
 
 
 def split_words(
-    hypothesis: Hypothesis, vocabulary: Vocabulary, clock: FrameClock, *, temperature: float = 1.0
+    hypothesis: Hypothesis,
+    vocabulary: Vocabulary,
+    clock: FrameClock,
+    *,
+    scale: ConfidenceScale = ConfidenceScale(),
 ) -> tuple[SpokenWord, ...]:
     """Group a hypothesis's tokens by words.
 
-    A word's confidence is the product of the highest posteriors that its tokens reached, tempered.
+    A word's confidence is the product of the highest posteriors that its tokens reached, scaled.
 
     Args:
         hypothesis: Of a CTC model.
         vocabulary: Of the same model.
         clock: Of the same model.
-        temperature: Divides the log odds of each confidence, > 0; fitted on recordings whose text is known
-            (after Guo et al., 2017, arXiv:1706.04599, who divide the logits of a classifier).
+        scale: Of the confidences.
 
     Returns:
         The words in their order; none for an empty text.
@@ -65,7 +104,7 @@ def split_words(
             text=said[place] if said else spell_out(hypothesis, group, vocabulary),
             start_s=clock.start_s(hypothesis.frames[group[0]]),
             end_s=clock.end_s(hypothesis.ends[group[-1]]),
-            confidence=temper(math.prod(hypothesis.peaks[i] for i in group), temperature),
+            confidence=scale.confidence_of(math.prod(hypothesis.peaks[i] for i in group)),
         )
         for place, group in enumerate(group_tokens(hypothesis, vocabulary))
     )
@@ -95,11 +134,3 @@ def group_tokens(hypothesis: Hypothesis, vocabulary: Vocabulary) -> Iterator[lis
             group.append(place)
     if group:
         yield group
-
-
-def temper(probability: float, temperature: float) -> float:
-    """Divide a probability's log odds by a temperature."""
-    if temperature == 1:
-        return probability
-    clipped = min(max(probability, LEAST_SURE), SUREST)
-    return 1 / (1 + math.exp(-math.log(clipped / (1 - clipped)) / temperature))

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from speechrnn.decoding.words import LEAST_SURE, SUREST, ConfidenceScale
 from speechrnn.errors import ConfigError
 
 NUM_BINS = 10
-SUREST = 1 - 1e-7  # a confidence of 1 has no log odds
-LOG_TEMPERATURES = (-3.0, 3.0)  # from 0.05 to 20
-GOLDEN = (5**0.5 - 1) / 2
-PRECISION = 1e-4  # of the log temperature
+COLDEST, HOTTEST = 0.05, 20.0  # temperatures
+PRECISION = 1e-9  # of slope and level
+MOST_STEPS = 100  # of Newton's method; it takes about ten
+RIDGE = 1e-12  # on the Hessian, which is singular where confidences are all the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,41 +72,90 @@ def measure_calibration(confidences: ArrayLike, right: ArrayLike, *, num_bins: i
     return Calibration(error=round(gaps / sure.size, 12), count=sure.size, bins=tuple(bins))
 
 
-def fit_temperature(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Find the temperature that, dividing the log odds of confidences, makes what came true most probable.
+def fit_scale(confidences: Sequence[float], right: Sequence[bool]) -> ConfidenceScale:
+    """Find the temperature and bias of confidences that make what came true most probable.
+
+    Platt scaling (Platt, 1999, "Probabilistic outputs for support vector machines and comparisons to regularized
+    likelihood methods"), whose loss is convex in 1 / temperature and bias, by Newton's method as Lin, Lin and Weng have
+    it (2007, "A note on Platt's probabilistic outputs for support vector machines").
 
     Args:
-        confidences: (n,) in [0, 1], untempered, n >= 1.
+        confidences: (n,) in [0, 1], not scaled, n >= 1.
         right: (n,) whether each answer was right.
 
     Returns:
-        Temperature in [0.05, 20]; above 1 where the confidences were too sure.
+        A scale whose temperature is in [0.05, 20]; above 1 where the confidences were too far apart, at 20 where they
+        say nothing or the opposite. The log loss is never higher with it: what would raise it is left alone.
 
     Raises:
         ConfigError: If there is no answer, or all are right or all wrong: then none is the best.
     """
+    refuse_one_side(right)
+    odds, targets = log_odds(confidences), smooth(right)
+    center = odds.mean()  # slope and level of what is centred hardly depend on one another
+    columns = np.stack([odds - center, np.ones(len(odds))], axis=1)
+    share = targets.mean()
+    slope, level = minimize_loss(columns, targets, start=[0.0, np.log(share / (1 - share))])
+    within = float(np.clip(slope, 1 / HOTTEST, 1 / COLDEST))
+    if within != slope:  # the loss is convex: none within is better than one at the bound
+        (level,) = minimize_loss(columns[:, 1:], targets, start=[level], offset=within * columns[:, 0])
+    scale = ConfidenceScale(temperature=1 / within, bias=float(level - within * center))
+    helps = log_loss([scale.confidence_of(p) for p in confidences], right) < log_loss(confidences, right)
+    return scale if helps else ConfidenceScale()
+
+
+def refuse_one_side(right: Sequence[bool]) -> None:
+    """Refuse answers that are all right or all wrong with a ``ConfigError``."""
     if len(set(right)) < 2:
         what = (
             "all of them are right" if any(right) else "none of them is right" if right else "there are none"
         )
-        raise ConfigError(
-            f"a temperature cannot be fitted to {len(right)} words: {what}; take more recordings"
-        )
-    low, high = LOG_TEMPERATURES
-    while high - low > PRECISION:  # the loss is convex in 1 / temperature, so it has one valley
-        left, rise = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        losses = [log_loss(confidences, right, temperature=float(np.exp(x))) for x in (left, rise)]
-        low, high = (low, rise) if losses[0] < losses[1] else (left, high)
-    return float(np.exp((low + high) / 2))
+        raise ConfigError(f"confidences cannot be fitted to {len(right)} words: {what}; take more recordings")
 
 
-def log_loss(confidences: Sequence[float], right: Sequence[bool], *, temperature: float = 1.0) -> float:
-    """Compute the mean of -log of the probability that tempered confidences gave to what came true."""
-    signed = np.where(np.asarray(right, bool), -1, 1) * log_odds(confidences) / temperature
+def smooth(right: Sequence[bool]) -> NDArray[np.float64]:
+    """Make targets that finite odds can meet: within (0, 1), by Laplace's rule of succession (Platt, 1999)."""
+    num_right = sum(right)
+    high, low = (num_right + 1) / (num_right + 2), 1 / (len(right) - num_right + 2)
+    return np.where(np.asarray(right, bool), high, low)
+
+
+def minimize_loss(
+    columns: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    *,
+    start: Sequence[float],
+    offset: NDArray[np.float64] | float = 0.0,
+) -> NDArray[np.float64]:
+    """Find the weights (k,) for which sigmoid(columns (n, k) @ weights + offset) comes closest to targets (n,).
+
+    Newton's method; a step that would raise the log loss is halved.
+    """
+
+    def loss_at(weights: NDArray[np.float64]) -> float:
+        scores = columns @ weights + offset
+        return float((np.logaddexp(0.0, scores) - targets * scores).sum())
+
+    weights = np.array(start)
+    for _ in range(MOST_STEPS):
+        probs = np.exp(-np.logaddexp(0.0, -(columns @ weights + offset)))
+        hessian = (columns.T * (probs * (1 - probs))) @ columns + RIDGE * np.eye(len(weights))
+        step = np.linalg.solve(hessian, columns.T @ (probs - targets))
+        while np.abs(step).max() > PRECISION and loss_at(weights - step) > loss_at(weights):
+            step /= 2
+        if np.abs(step).max() <= PRECISION:
+            break
+        weights = weights - step
+    return weights
+
+
+def log_loss(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """Compute the mean of -log of the probability that confidences gave to what came true."""
+    signed = np.where(np.asarray(right, bool), -1, 1) * log_odds(confidences)
     return float(np.logaddexp(0.0, signed).mean())
 
 
 def log_odds(probabilities: Sequence[float]) -> NDArray[np.float64]:
     """Compute log(p / (1 - p)), kept finite."""
-    p = np.clip(np.asarray(probabilities, np.float64), 1 - SUREST, SUREST)
+    p = np.clip(np.asarray(probabilities, np.float64), LEAST_SURE, SUREST)
     return np.asarray(np.log(p) - np.log1p(-p))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from speechrnn.decoding import DecodingOptions
+from speechrnn.decoding import ConfidenceScale, DecodingOptions
 from speechrnn.errors import ConfigError, ManifestError, SpeechRNNError
-from speechrnn.evaluation.calibration import fit_temperature
+from speechrnn.evaluation.calibration import fit_scale
 from speechrnn.evaluation.evaluate import judge, sources_of
 from speechrnn.manifest import Utterance
 from speechrnn.metrics import ErrorCounts, word_errors
@@ -116,17 +116,17 @@ def choose(points: Sequence[GridPoint]) -> GridPoint:
 
 def fit_confidences(
     transcriber: Transcriber, readings: Sequence[Reading], options: DecodingOptions
-) -> tuple[float, list[float], list[bool]]:
-    """Fit the temperature of confidences under given options.
+) -> tuple[ConfidenceScale, list[float], list[bool]]:
+    """Fit the scale of confidences under given options.
 
     Returns:
-        The temperature, and for each answered word its untempered confidence and whether it is right.
+        The scale, and for each answered word its confidence before it and whether it is right.
 
     Raises:
         ConfigError: If all answers are right, or all wrong.
     """
     interpreter = Interpreter(transcriber.info, options)
-    interpreter.temperature = 1.0
+    interpreter.scale = ConfidenceScale()
     judged = [word for r in readings for word in judge(r.reference, interpreter.read(r.emission))]
     confidences, right = [word.confidence for word in judged], [word.is_right for word in judged]
-    return fit_temperature(confidences, right), confidences, right
+    return fit_scale(confidences, right), confidences, right

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from speechrnn.decoding.words import ConfidenceScale
 from speechrnn.errors import ConfigError
 
 
@@ -18,6 +19,8 @@ class LmChoice:
     """Added for each word."""
     temperature: float = 1.0
     """Of the confidences of words found with the language model, > 0."""
+    bias: float = 0.0
+    """Added to the log odds of these confidences."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the value."""
@@ -25,7 +28,15 @@ class LmChoice:
             raise ConfigError(f"lm.alpha must be >= 0 and finite, got {self.alpha!r}")
         if not math.isfinite(self.beta):
             raise ConfigError(f"lm.beta must be finite, got {self.beta!r}")
-        check_temperature("lm.temperature", self.temperature)
+        try:
+            ConfidenceScale(temperature=self.temperature, bias=self.bias)  # refuses what is out of range
+        except ConfigError as error:
+            raise ConfigError(f"lm.{error}") from None
+
+    @property
+    def scale(self) -> ConfidenceScale:
+        """Make confidences of probabilities of words found with the language model."""
+        return ConfidenceScale(temperature=self.temperature, bias=self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +45,8 @@ class DecodingChoice:
 
     temperature: float = 1.0
     """Divides the log odds of confidences, > 0; 1 leaves them as the network gives them."""
+    bias: float = 0.0
+    """Added to the log odds of confidences."""
     lm: LmChoice | None = None
     """With a language model."""
     keyword_thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -43,7 +56,7 @@ class DecodingChoice:
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the value."""
-        check_temperature("temperature", self.temperature)
+        ConfidenceScale(temperature=self.temperature, bias=self.bias)  # refuses what is out of range
         named = {f"keyword_thresholds.{label}": value for label, value in self.keyword_thresholds.items()}
         named |= {
             f"usual_thresholds.{place}": value for place, value in enumerate(self.usual_thresholds, start=1)
@@ -51,6 +64,11 @@ class DecodingChoice:
         for name, threshold in named.items():
             if not 0 <= threshold <= 1:
                 raise ConfigError(f"{name} must be in [0, 1], got {threshold!r}")
+
+    @property
+    def scale(self) -> ConfidenceScale:
+        """Make confidences of probabilities where no language model has a say."""
+        return ConfidenceScale(temperature=self.temperature, bias=self.bias)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the model file."""
@@ -67,9 +85,3 @@ class DecodingChoice:
         lm = plain.get("lm")
         usual = tuple(plain.get("usual_thresholds", ()))
         return cls(**{**plain, "lm": None if lm is None else LmChoice(**lm), "usual_thresholds": usual})
-
-
-def check_temperature(name: str, value: float) -> None:
-    """Refuse a temperature that is not > 0 and finite with a ``ConfigError``."""
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name} must be > 0 and finite, got {value!r}")

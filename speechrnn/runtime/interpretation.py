@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from speechrnn.decoding.decoder import Decoder, DecodingOptions, DecodingStream
 from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
-from speechrnn.decoding.words import SpokenWord, split_words, temper
+from speechrnn.decoding.words import SpokenWord, split_words
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime.decoding_choice import LmChoice
@@ -59,7 +59,7 @@ class Interpreter:
 
         Args:
             info: Of the model.
-            options: What is asked; weights and temperature that it leaves open are the model's own choice.
+            options: What is asked; weights that it leaves open and the scale of confidences are the model's own.
 
         Raises:
             ConfigError: If the model cannot be decoded as asked.
@@ -72,15 +72,15 @@ class Interpreter:
                 f"{info.path}: a keyword model picks one label for a clip; language model, lexicon, phrases "
                 "and hot words are for models that write text"
             )
-        choice = info.decoding.lm or DEFAULT_LM_CHOICE
-        self.temperature = choice.temperature if options.uses_lm else info.decoding.temperature
+        self.lm_choice = info.decoding.lm or DEFAULT_LM_CHOICE
+        self.scale = self.lm_choice.scale if options.uses_lm else info.decoding.scale
         self.decoder = (
             Decoder(
                 info.vocabulary,
                 options,
                 pronunciations=self.find_pronunciations() if self.reads_words else None,
-                alpha=choice.alpha,
-                beta=choice.beta,
+                alpha=self.lm_choice.alpha,
+                beta=self.lm_choice.beta,
             )
             if info.task == "ctc"
             else None
@@ -152,14 +152,13 @@ class Interpreter:
         words = self.split(hypothesis)
         if words:
             return math.fsum(word.confidence for word in words) / len(words)
-        return 0.0 if hypothesis == NOTHING else temper(hypothesis.confidence, self.temperature)
+        return 0.0 if hypothesis == NOTHING else self.scale.confidence_of(hypothesis.confidence)
 
     def split(self, hypothesis: Hypothesis) -> tuple[SpokenWord, ...]:
         """Find the words of a text."""
         if self.decoder is None:
             return ()
-        vocabulary, clock = self.info.vocabulary, self.info.clock
-        return split_words(hypothesis, vocabulary, clock, temperature=self.temperature)
+        return split_words(hypothesis, self.info.vocabulary, self.info.clock, scale=self.scale)
 
 
 def pick_labels(log_probs: NDArray[np.float32], vocabulary: Vocabulary, *, n_best: int) -> list[Hypothesis]:

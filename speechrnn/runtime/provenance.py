@@ -25,7 +25,8 @@ def describe_decoder(interpreter: Interpreter) -> dict[str, Any]:
     options, decoder = interpreter.options, interpreter.decoder
     described: dict[str, Any] = {
         "method": "classification" if decoder is None else "greedy" if decoder.beam is None else "beam",
-        "temperature": interpreter.temperature,
+        "temperature": interpreter.scale.temperature,
+        "bias": interpreter.scale.bias,
         "n_best": options.n_best,
         "min_confidence": options.min_confidence,
     }

@@ -5,7 +5,7 @@ import { FrameGeometry } from "./frame_geometry.ts";
 import type { Pronunciations } from "./pronunciations.ts";
 import { fields } from "./protobuf.ts";
 import { type Unit, Vocabulary } from "./vocabulary.ts";
-import type { FrameClock } from "./words.ts";
+import type { ConfidenceScale, FrameClock } from "./words.ts";
 
 const READABLE_VERSIONS = ["1", "2"]; // 1 hears whole clips only, but for what needs no state and no statistics
 const METADATA_PROPS = 14; // in ModelProto; its entries are a key, 1, and a value, 2
@@ -22,8 +22,8 @@ export interface ModelInfo {
   /** Samples in one window; no clip may be shorter. */
   nFft: number;
   clock: FrameClock;
-  /** Divides the log odds of confidences. */
-  temperature: number;
+  /** Of confidences. */
+  scale: ConfidenceScale;
   /** Least confidences of hits of keywords, as far as they were calibrated. */
   thresholds: ReadonlyMap<string, number>;
   /** Those of other typed keywords of 1, 2, 3, … phones. */
@@ -107,7 +107,7 @@ function parseInfo(metadata: Map<string, string>, fileName: string): ModelInfo {
     sampleRate,
     nFft,
     clock: { frameS: samples / sampleRate, firstS: Math.max(0, nFft - samples) / 2 / sampleRate },
-    temperature: decoding.temperature ?? 1,
+    scale: { temperature: decoding.temperature ?? 1, bias: decoding.bias ?? 0 },
     thresholds: new Map(Object.entries(decoding.keyword_thresholds ?? {})),
     usualThresholds: decoding.usual_thresholds ?? [],
     packedPronunciations: metadata.get("speechrnn.pronunciations") ?? "",

@@ -355,7 +355,7 @@ class Effort {
 
 export function read(logProbs: LogProbs, info: ModelInfo): Heard {
   const hypothesis = greedyDecode(logProbs, info.vocabulary);
-  const words = splitWords(hypothesis, info.vocabulary, info.clock, info.temperature);
+  const words = splitWords(hypothesis, info.vocabulary, info.clock, info.scale);
   return { utterance: 0, text: hypothesis.text, words, isFinal: true };
 }
 

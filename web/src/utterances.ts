@@ -69,9 +69,9 @@ export class Utterances {
   }
 
   private tell(hypothesis: Hypothesis, numFrames: number, isFinal: boolean): Reading {
-    const { vocabulary, clock, temperature } = this.info;
+    const { vocabulary, clock, scale } = this.info;
     const shifted = { ...clock, firstS: clock.firstS + this.start * clock.frameS };
-    const words = splitWords(hypothesis, vocabulary, shifted, temperature);
+    const words = splitWords(hypothesis, vocabulary, shifted, scale);
     const heard = { utterance: this.number, text: hypothesis.text, words, isFinal };
     const last = hypothesis.ends.at(-1) ?? 0;
     const endFrame = this.start + Math.min(numFrames, last + this.frames(TAIL_S));

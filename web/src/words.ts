@@ -20,19 +20,27 @@ export interface SpokenWord {
   confidence: number;
 }
 
+/** From how probable the network finds a word to how often such words are right. */
+export interface ConfidenceScale {
+  /** Divides the log odds. */
+  temperature: number;
+  /** Added to them then. */
+  bias: number;
+}
+
 export function splitWords(
   hypothesis: Hypothesis,
   vocabulary: Vocabulary,
   clock: FrameClock,
-  temperature: number,
+  scale: ConfidenceScale,
 ): SpokenWord[] {
   return groupTokens(hypothesis.tokens, vocabulary).map((group) => ({
     text: vocabulary.normalize(vocabulary.decode(group.map((place) => hypothesis.tokens[place]!))).trim(),
     startS: clock.firstS + hypothesis.frames[group[0]!]! * clock.frameS,
     endS: clock.firstS + (hypothesis.ends[group.at(-1)!]! + 1) * clock.frameS,
-    confidence: temper(
+    confidence: scaled(
       group.reduce((product, place) => product * hypothesis.peaks[place]!, 1),
-      temperature,
+      scale,
     ),
   }));
 }
@@ -53,9 +61,9 @@ function groupTokens(tokens: readonly number[], vocabulary: Vocabulary): number[
   return groups;
 }
 
-/** Divide a probability's log odds by a temperature. */
-export function temper(probability: number, temperature: number): number {
-  if (temperature === 1) return probability;
+/** Make a confidence of a probability; at temperature 1 and bias 0 it stays what it is. */
+export function scaled(probability: number, { temperature, bias }: ConfidenceScale): number {
+  if (temperature === 1 && bias === 0) return probability;
   const clipped = Math.min(Math.max(probability, LEAST_SURE), SUREST);
-  return 1 / (1 + Math.exp(-Math.log(clipped / (1 - clipped)) / temperature));
+  return 1 / (1 + Math.exp(-(Math.log(clipped / (1 - clipped)) / temperature + bias)));
 }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { startRuntime } from "../src/recognizer.ts";
+import type { ConfidenceScale } from "../src/words.ts";
 
 export const FOLDER = resolve(import.meta.dirname, "answers");
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -23,7 +24,7 @@ export interface Model {
   sample_rate: number;
   n_fft: number;
   clock: [number, number];
-  temperature: number;
+  scale: ConfidenceScale;
   tokens: string[];
   clips: { file: string; log_probs: Packed; text: string; words: [string, number, number, number][] }[];
 }

@@ -6,6 +6,7 @@ Nothing of it is kept in the repository: the page has to agree with the Python b
 import base64
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from speechrnn.decoding.keyword_search import KeywordSearch
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.rivalled_search import RivalledSearch
 from speechrnn.decoding.rivals import RivalFinder
-from speechrnn.decoding.words import FrameClock, split_words
+from speechrnn.decoding.words import ConfidenceScale, FrameClock, split_words
 from speechrnn.nn.export import export_model
 from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime import Interpreter, ModelFile, Transcriber, shipped_models
@@ -47,6 +48,7 @@ VOCABULARIES = [
     Vocabulary(("one", "two", "three"), "word"),
     Vocabulary(("AH", "K", "UW"), "phone"),
 ]
+SCALES = [ConfidenceScale(temperature=1.7, bias=-0.4), ConfidenceScale(bias=2.5), ConfidenceScale()]
 PHONES = ("AH", "EH", "ER", "K", "L", "N", "R", "S", "SH", "T")
 # Words that sound alike, so that each is a rival of others.
 ALIKE = [
@@ -108,7 +110,7 @@ def answer_model(name: str, path: Path) -> Plain:
         "sample_rate": info.sample_rate,
         "n_fft": info.n_fft,
         "clock": list(info.clock),
-        "temperature": info.decoding.temperature,
+        "scale": asdict(info.decoding.scale),
         "tokens": list(info.vocabulary.tokens),
         "clips": clips,
     }
@@ -122,11 +124,13 @@ def answer_decoding(rng: np.random.Generator) -> list[Plain]:
             logits = sharpness * rng.standard_normal((1, num_frames, len(vocabulary)))
             log_probs = (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32)
             [hypothesis] = greedy_decode(log_probs, [num_frames], vocabulary)
-            words = split_words(hypothesis, vocabulary, FrameClock(0.02, 0.005), temperature=1.7)
+            scale = SCALES[len(cases) % len(SCALES)]
+            words = split_words(hypothesis, vocabulary, FrameClock(0.02, 0.005), scale=scale)
             cases.append(
                 {
                     "vocabulary": vocabulary.to_dict(),
                     "log_probs": packed(log_probs[0]),
+                    "scale": asdict(scale),
                     "text": hypothesis.text,
                     "tokens": hypothesis.tokens,
                     "frames": hypothesis.frames,

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { greedyDecode } from "../../src/greedy.ts";
 import { type Unit, Vocabulary } from "../../src/vocabulary.ts";
-import { splitWords } from "../../src/words.ts";
+import { type ConfidenceScale, splitWords } from "../../src/words.ts";
 import { answers, type Packed, unpack } from "../answers.ts";
 
 interface Case {
   vocabulary: { tokens: string[]; unit: Unit; normalization: string[] };
   log_probs: Packed;
+  scale: ConfidenceScale;
   text: string;
   tokens: number[];
   frames: number[];
@@ -46,7 +47,7 @@ test("greedy decoding, words, times and confidences are Python's", () => {
     const { text, frames, ends } = expected;
     expect(found).toMatchObject({ text, tokens: expected.tokens, frames, ends });
     expect(found.confidence).toBeCloseTo(expected.confidence, 9);
-    const words = splitWords(found, vocabulary, { frameS: 0.02, firstS: 0.005 }, 1.7);
+    const words = splitWords(found, vocabulary, { frameS: 0.02, firstS: 0.005 }, expected.scale);
     expect(words.map((word) => word.text)).toEqual(expected.words.map(([word]) => word));
     words.forEach(({ startS, endS, confidence }, i) => {
       const [, start, end, sure] = expected.words[i]!;

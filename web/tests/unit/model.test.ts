@@ -25,9 +25,27 @@ test("what a model file says of itself is read as Python reads it", () => {
   for (const model of models) {
     const info = readModelInfo(readFileSync(model.file), "model.onnx");
     expect(info).toMatchObject({ name: model.name, task: model.task, sampleRate: model.sample_rate, nFft: model.n_fft });
-    expect(info.temperature).toBe(model.temperature);
+    expect(info.scale).toEqual(model.scale);
     expect([info.clock.frameS, info.clock.firstS]).toEqual(model.clock);
     expect(info.vocabulary.tokens).toEqual(model.tokens);
+  }
+});
+
+test("confidences are scaled as the file says, as far as it does", () => {
+  const config = JSON.stringify({
+    task: "ctc",
+    features: { sample_rate: 16000, n_fft: 320, hop_length: 160 },
+    encoder: { subsampling: 1 },
+    vocabulary: { tokens: ["a"], unit: "character", normalization: [] },
+  });
+  const cases = [
+    ["{}", { temperature: 1, bias: 0 }],
+    ['{"temperature": 2}', { temperature: 2, bias: 0 }],
+    ['{"temperature": 2, "bias": -0.5}', { temperature: 2, bias: -0.5 }],
+  ] as const;
+  for (const [decoding, scale] of cases) {
+    const metadata = { "speechrnn.format_version": "1", "speechrnn.config": config, "speechrnn.decoding": decoding };
+    expect(readModelInfo(onnx(metadata), "a.onnx").scale).toEqual(scale);
   }
 });
 
