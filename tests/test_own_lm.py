@@ -10,10 +10,12 @@ from test_pronunciations import write_phone_model
 from tiny_model import SAMPLE_RATE, speak
 
 from speechrnn.cli.main import main
-from speechrnn.decoding import DecodingOptions
+from speechrnn.decoding import ConfidenceScale, DecodingOptions
 from speechrnn.errors import ModelFileError
 from speechrnn.lm import estimate_model, read_lm, write_lm
-from speechrnn.runtime import Transcriber
+from speechrnn.runtime import ModelFile, Transcriber
+from speechrnn.runtime.interpretation import DEFAULT_LM_CHOICE
+from speechrnn.runtime.metadata import write_metadata
 from speechrnn.runtime.provenance import describe_decoder
 
 SENTENCES = [["abba", "cab"], ["cab", "dab"], ["dab", "abba"]]
@@ -108,3 +110,56 @@ def test_an_exported_copy_keeps_the_name(model: Path, clip: Path, tmp_path: Path
     for name in ("tones.onnx", "tonal.srlm.xz"):
         shutil.copy(tmp_path / name, elsewhere / name)
     assert Transcriber(elsewhere / "tones.onnx").transcribe(clip).text == "abba cab"
+
+
+@pytest.fixture
+def manifest(clip: Path) -> Path:
+    """One clip twice; what is heard, ``abba cab``, is right in three words of four."""
+    other, path = clip.with_name("other.wav"), clip.with_name("dev.tsv")
+    shutil.copy(clip, other)
+    path.write_text(f"audio\ttext\n{clip}\tabba cab\n{other}\tabba dab\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("before", [{}, {"temperature": 2.0, "lm": {"alpha": 0.7, "beta": -0.3}}])
+def test_confidences_are_calibrated_as_the_model_is_read(
+    model: Path, manifest: Path, before: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_metadata(model, {"speechrnn.decoding": json.dumps(before)})
+    greedy, weights = ModelFile(model).info.decoding.scale, ModelFile(model).info.decoding.lm
+    assert main(["calibrate", str(manifest), "-m", str(model)]) == 0
+    assert " over 4 answers: " in capsys.readouterr().out
+    kept = ModelFile(model).info.decoding
+    assert kept.scale == greedy
+    assert kept.lm is not None
+    expected = weights or DEFAULT_LM_CHOICE
+    assert (kept.lm.alpha, kept.lm.beta) == (expected.alpha, expected.beta)
+    assert kept.lm.scale not in (expected.scale, ConfidenceScale())
+    assert Transcriber(model).interpreter.scale == kept.lm.scale
+    assert Transcriber(model, decoding=DecodingOptions(alpha=0.0)).interpreter.scale == greedy
+
+
+def test_another_model_keeps_the_weights_that_confidences_were_calibrated_with(
+    model: Path, manifest: Path, tmp_path: Path
+) -> None:
+    other = write_phone_model(tmp_path / "other.onnx", hears="tones", language_model="tonal")
+    choice = {"lm": {"alpha": 0.7, "beta": -0.3}}
+    write_metadata(model, {"speechrnn.decoding": json.dumps(choice)})
+    assert main(["calibrate", str(manifest), "-m", str(model), "--into", str(other)]) == 0
+    kept = ModelFile(other).info.decoding.lm
+    assert kept is not None
+    assert (kept.alpha, kept.beta) == (0.7, -0.3)
+    assert ModelFile(model).info.decoding.to_dict()["lm"] == {**choice["lm"], "temperature": 1.0, "bias": 0.0}
+
+
+def test_a_model_of_phones_that_is_read_greedily_is_calibrated_so(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_phone_model(tmp_path / "plain.onnx", hears="tones")
+    manifest = clip.with_name("phones.tsv")
+    manifest.write_text(f"audio\ttext\n{clip}\tA B B A C A\n", encoding="utf-8")
+    assert main(["calibrate", str(manifest), "-m", str(model)]) == 0
+    assert " over 6 answers: " in capsys.readouterr().out
+    kept = ModelFile(model).info.decoding
+    assert kept.lm is None
+    assert kept.scale != ConfidenceScale()

@@ -19,13 +19,15 @@ from speechrnn.cli.spotter_options import (
     unusual_options,
 )
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
-from speechrnn.decoding import ConfidenceScale, DecodingOptions
+from speechrnn.decoding import ConfidenceScale
 from speechrnn.evaluation.any_keyword import calibrate_any
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
 from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
 from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.tune import compute_readings, fit_confidences
 from speechrnn.manifest import read_manifest
+from speechrnn.runtime import Interpreter
+from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds
 from speechrnn.runtime.model_registry import KEYWORD_MODEL
 
@@ -135,17 +137,26 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
 
 
 def calibrate_confidences(args: argparse.Namespace) -> int:
-    """Fit the scale of confidences of greedy decoding, and keep it in the model file."""
+    """Fit the confidences of a model as it is read by default, and keep their scale in the model file."""
     target = writable_model(args)
     utterances = read_manifest(args.manifest)
     transcriber = open_transcriber(args)
     say(introduce(transcriber))
     with Progress("computing", total=len(utterances)) as progress:
         readings = compute_readings(transcriber, utterances, on_utterance=progress.advance)
-    scale, confidences, right = fit_confidences(transcriber, readings, DecodingOptions())
+    interpreter = transcriber.interpreter
+    scale, confidences, right = fit_confidences(transcriber, readings, interpreter.options)
     put(describe_fit(scale, confidences, right))
-    keep_choice(target, lambda choice: replace(choice, temperature=scale.temperature, bias=scale.bias))
+    keep_choice(target, lambda choice: with_scale(choice, scale, interpreter))
     return 0
+
+
+def with_scale(choice: DecodingChoice, scale: ConfidenceScale, interpreter: Interpreter) -> DecodingChoice:
+    """Put a scale where it is looked for: with the language model's weights if one had a say."""
+    if interpreter.options.uses_lm:
+        weights = choice.lm or interpreter.lm_choice
+        return replace(choice, lm=replace(weights, temperature=scale.temperature, bias=scale.bias))
+    return replace(choice, temperature=scale.temperature, bias=scale.bias)
 
 
 def describe_fit(scale: ConfidenceScale, confidences: list[float], right: list[bool]) -> str:
