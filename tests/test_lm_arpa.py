@@ -13,8 +13,9 @@ import pytest
 from ngram_table import table
 
 from speechrnn.errors import ModelFileError
-from speechrnn.lm import arpa, estimate_model
-from speechrnn.lm.arpa import read_arpa, write_arpa
+from speechrnn.lm import arpa, arpa_writing, estimate_model
+from speechrnn.lm.arpa import read_arpa
+from speechrnn.lm.arpa_writing import write_arpa
 from speechrnn.lm.ngram import NgramModel
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -119,7 +120,8 @@ def test_reading_goes_on_over_the_lines_that_it_takes_at_a_time(
     path = tmp_path / "x.arpa"
     write_arpa(some_model(), path)
     whole = table(read_arpa(path))
-    monkeypatch.setattr(arpa, "CHUNK", 7)
+    for module in (arpa, arpa_writing):
+        monkeypatch.setattr(module, "CHUNK", 7)
     seen: list[tuple[int, int]] = []
     assert table(read_arpa(path, on_progress=lambda done, total: seen.append((done, total)))) == whole
     assert seen[-1] == (len(whole), len(whole))

@@ -13,7 +13,7 @@ import pytest
 
 from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.lm import estimate_model, read_lm, write_lm
-from speechrnn.lm.arpa import write_arpa
+from speechrnn.lm.arpa_writing import write_arpa
 from speechrnn.lm.binary import HEADER_SIZE, MAGIC, PREAMBLE, read_binary, write_binary
 from speechrnn.lm.ngram import NgramModel
 

@@ -1,29 +1,23 @@
-"""Language models as ARPA files, plain or gzipped: the text format of every n-gram toolkit."""
+"""Language models read from ARPA files, plain or gzipped: the text format of every n-gram toolkit."""
 
-import gzip
-import itertools
 import math
 import os
 import re
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ModelFileError
+from speechrnn.lm.lines import Lines, open_lines
 from speechrnn.lm.ngram import BEGIN_OF_SENTENCE, END_OF_SENTENCE, LM_UNITS, UNKNOWN, LmUnit, NgramModel
+from speechrnn.lm.progress import OnProgress, ignore_progress
 from speechrnn.lm.trie import Level, build_model
-from speechrnn.new_file import new_file
-
-OnProgress = Callable[[int, int], None]
-"""Called now and then with how much is done, and of how much."""
 
 LN_10 = math.log(10)
 CHUNK = 100_000  # lines in memory at a time
-GZIP_MAGIC = b"\x1f\x8b"
 COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)$")
 UNIT_COMMENT = re.compile(rb"#\s*unit:\s*(\w+)$")
 LOG10_UNKNOWN = -100.0  # KenLM's unknown_missing_logprob
@@ -53,99 +47,6 @@ def read_arpa(
     """
     with open_lines(Path(path)) as lines:
         return ArpaReader(lines, on_progress or ignore_progress).read(unit)
-
-
-def write_arpa(
-    model: NgramModel,
-    path: str | os.PathLike[str],
-    *,
-    overwrite: bool = False,
-    on_progress: OnProgress | None = None,
-) -> None:
-    r"""Write an ARPA file, gzipped if its name ends in ``.gz``.
-
-    Nine digits bring back every float32 to the bit. A model of characters says so in a comment before
-    ``\data\``, which KenLM skips.
-
-    Args:
-        model: Any model.
-        path: The file.
-        overwrite: Whether to replace a file of that name.
-        on_progress: Told the n-grams written, and their number.
-
-    Raises:
-        ModelFileError: If there is such a file and it must not be replaced, or it cannot be written.
-    """
-    with new_file(path, overwrite=overwrite) as partial, open(partial, "wb") as raw:
-        if str(path).endswith(".gz"):
-            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:  # the same model, the same bytes
-                write_model(model, file, on_progress or ignore_progress)
-        else:
-            write_model(model, raw, on_progress or ignore_progress)
-
-
-def ignore_progress(done: int, total: int) -> None:
-    """Tell nobody."""
-
-
-# ---- Reading --------------------------------------------------------------------------------------------
-
-
-class Lines:
-    """The lines of a file, counted."""
-
-    def __init__(self, path: Path, raw: IO[bytes], *, is_gzip: bool) -> None:
-        self.path, self.raw, self.number = path, raw, 0
-        self.file: Any = gzip.open(raw) if is_gzip else raw  # noqa: SIM115 - closed on exit
-
-    def __enter__(self) -> "Lines":
-        """Give the lines."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close the file."""
-        self.file.close()
-        self.raw.close()
-
-    def take(self, count: int) -> list[bytes]:
-        """Read the next lines, fewer at the end of the file.
-
-        Raises:
-            ModelFileError: If the file cannot be read or its compression is damaged.
-        """
-        taken: list[bytes] = []
-        try:
-            taken.extend(itertools.islice(self.file, count))
-        except (OSError, EOFError, zlib.error) as error:
-            number = self.number + len(taken)
-            raise ModelFileError(f"{self.path}:{number}: cannot be read beyond this line: {error}") from error
-        self.number += len(taken)
-        return taken
-
-    def filled(self) -> bytes:
-        """Read up to the next line that is not blank, and return it stripped; b"" at the end of the file."""
-        while taken := self.take(1):
-            if line := taken[0].strip():
-                return line
-        return b""
-
-    def fail(self, message: str, number: int | None = None) -> NoReturn:
-        """Raise an error at a line, the last that was read if none is named."""
-        raise ModelFileError(f"{self.path}:{self.number if number is None else number}: {message}")
-
-
-def open_lines(path: Path) -> Lines:
-    """Open a file of lines, gzipped or not by its content.
-
-    Raises:
-        ModelFileError: If it cannot be opened.
-    """
-    try:
-        file: Any = open(path, "rb")  # noqa: SIM115 - closed by Lines
-        is_gzip = file.peek(2)[:2] == GZIP_MAGIC
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    return Lines(path, file, is_gzip=is_gzip)
 
 
 class ArpaReader:
@@ -354,49 +255,3 @@ def shown(line: bytes) -> str:
     """Show a piece of the file in an error."""
     text = line.decode(errors="backslashreplace")
     return repr(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
-
-
-# ---- Writing --------------------------------------------------------------------------------------------
-
-
-def write_model(model: NgramModel, file: IO[bytes] | gzip.GzipFile, on_progress: OnProgress) -> None:
-    """Write the whole file."""
-    lines = [f"# unit: {model.unit}"] if model.unit != "word" else []
-    lines.append("\\data\\")
-    lines += [f"ngram {order}={count}" for order, count in enumerate(model.counts, start=1)]
-    file.write("\n".join([*lines, "", ""]).encode())
-    for order in range(1, model.order + 1):
-        file.write(b"\\%d-grams:\n" % order)
-        first, last = model.level_bounds[order - 1 : order + 1]
-        for start in range(first, last, CHUNK):
-            end = min(start + CHUNK, last)
-            file.writelines(line.encode() for line in ngram_lines(model, order, start, end))
-            on_progress(end - 1, len(model.words) - 1)
-        file.write(b"\n")
-    file.write(b"\\end\\\n")
-
-
-def ngram_lines(model: NgramModel, order: int, start: int, end: int) -> Iterator[str]:
-    """Write the n-grams of nodes ``start`` … ``end`` - 1, all of one order."""
-    words = (map(model.vocabulary.__getitem__, ids) for ids in spell(model, order, np.arange(start, end)))
-    ngrams = map(" ".join, zip(*words, strict=True))
-    log_probs = to_log10(model.log_probs[start:end])
-    if order == model.order:
-        return map("%.9g\t%s\n".__mod__, zip(log_probs, ngrams, strict=True))
-    backoffs = to_log10(model.backoffs[start:end])
-    return map("%.9g\t%s\t%.9g\n".__mod__, zip(log_probs, ngrams, backoffs, strict=True))
-
-
-def spell(model: NgramModel, order: int, nodes: NDArray[np.int64]) -> list[list[int]]:
-    """List the word ids of n-grams: one list for each place, from the first word to the last."""
-    columns = []
-    for _ in range(order):
-        columns.append(model.words[nodes].tolist())
-        nodes = np.searchsorted(model.first_child, nodes, side="right") - 1  # the parents
-    return columns[::-1]
-
-
-def to_log10(natural: NDArray[np.float32]) -> list[float]:
-    """Turn natural logs into decimal ones; -0 becomes 0."""
-    logs: list[float] = (natural.astype(np.float64) / LN_10 + 0.0).tolist()
-    return logs

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError, ModelFileError
-from speechrnn.lm.arpa import OnProgress, ignore_progress
 from speechrnn.lm.ngram import ARRAYS, NgramModel
+from speechrnn.lm.progress import OnProgress, ignore_progress
 from speechrnn.new_file import new_file
 
 PACKED_MAGIC = b"\xfd7zXZ\x00"

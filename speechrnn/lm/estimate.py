@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError, TextError
-from speechrnn.lm.arpa import OnProgress, ignore_progress
 from speechrnn.lm.counts import BEGIN, SPECIAL, NgramCounts, count_ngrams, number_words
 from speechrnn.lm.entropy_pruning import back_off, choose_useful
 from speechrnn.lm.ngram import LM_UNITS, LmUnit, NgramModel
+from speechrnn.lm.progress import OnProgress, ignore_progress
 from speechrnn.lm.trie import Trie, to_model
 
 logger = logging.getLogger("speechrnn")

@@ -3,9 +3,11 @@
 import os
 
 from speechrnn.errors import ModelFileError
-from speechrnn.lm.arpa import OnProgress, read_arpa, write_arpa
+from speechrnn.lm.arpa import read_arpa
+from speechrnn.lm.arpa_writing import write_arpa
 from speechrnn.lm.binary import is_binary, read_binary, write_binary
 from speechrnn.lm.ngram import NgramModel
+from speechrnn.lm.progress import OnProgress
 from speechrnn.lm.sphinx import is_sphinx, read_sphinx
 
 ARPA_SUFFIXES = (".arpa", ".arpa.gz")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from speechrnn.errors import ConfigError, ManifestError, TextError
-from speechrnn.lm.arpa import GZIP_MAGIC, OnProgress, ignore_progress
+from speechrnn.lm.lines import GZIP_MAGIC
 from speechrnn.lm.ngram import BEGIN_OF_SENTENCE, END_OF_SENTENCE, LM_UNITS, SPACE, UNKNOWN, LmUnit
+from speechrnn.lm.progress import OnProgress, ignore_progress
 from speechrnn.manifest import JSON_SUFFIXES, TABLE_SUFFIXES, format_suffix, scan_manifest
 from speechrnn.text import NORMALIZATIONS
 
