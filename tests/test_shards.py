@@ -20,10 +20,11 @@ from trainers import Stop, assert_same_weights, make_trainer, weights
 from speechrnn.cli.main import main
 from speechrnn.errors import ConfigError, ManifestError, TextError
 from speechrnn.training import shard_reader
-from speechrnn.training.data import ShardUtterances, SpeechDataModule
+from speechrnn.training.data import SpeechDataModule
 from speechrnn.training.shard_plan import ShardBatch, ShardPlan, halve_largest, share_out
 from speechrnn.training.shard_reader import ShardFolder
 from speechrnn.training.shards import INDEX, ShardIndex, write_shards
+from speechrnn.training.utterances import ShardUtterances
 
 # Lhotse leaves the tars to the garbage collector to close.
 pytestmark = [

@@ -117,7 +117,7 @@ def test_states_cannot_be_carried_backwards() -> None:
 def test_the_validation_error_rate_is_the_ratio_of_all_counts(corpus: Path, tmp_path: Path) -> None:
     # By hand: the WER of each batch size is that of greedy decoding utterance by utterance.
     from speechrnn.metrics import word_errors
-    from speechrnn.training.data import load_cut
+    from speechrnn.training.utterances import load_cut
 
     task = make_task()
     data = make_data(corpus)

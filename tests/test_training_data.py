@@ -12,7 +12,9 @@ import torch
 from corpora import make_data, write_corpus
 
 from speechrnn.errors import ConfigError, ManifestError
-from speechrnn.training.data import BatchPlan, SpeechDataModule, Utterances
+from speechrnn.training.batch_plan import BatchPlan
+from speechrnn.training.data import SpeechDataModule
+from speechrnn.training.utterances import Utterances
 
 
 @pytest.fixture(scope="module")

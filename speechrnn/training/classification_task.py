@@ -13,13 +13,13 @@ from speechrnn.nn.config import EncoderConfig, FeatureConfig, HeadConfig, ModelC
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import State
 from speechrnn.text import Vocabulary
-from speechrnn.training.data import SpeechBatch
 from speechrnn.training.distillation import DistillationConfig, Teacher
 from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test
 from speechrnn.training.share import Share
+from speechrnn.training.utterances import SpeechBatch
 from speechrnn.training.weight_average import weight_average
 
 

@@ -16,12 +16,12 @@ from speechrnn.nn.ctc_loss import CTCLoss, ctc_loss
 from speechrnn.nn.model import SpeechModel
 from speechrnn.text import Vocabulary
 from speechrnn.training.competition import Competition, CompetitionConfig
-from speechrnn.training.data import SpeechBatch
 from speechrnn.training.joint_loss import joint_mean
 from speechrnn.training.optimization import OptimizationConfig, make_optimizer
 from speechrnn.training.preflight import Preflight
 from speechrnn.training.results import UtteranceResult, finish_test, log_sample_pairs
 from speechrnn.training.share import Share
+from speechrnn.training.utterances import SpeechBatch
 from speechrnn.training.weight_average import weight_average
 
 NUM_SAMPLE_PAIRS = 2

@@ -1,96 +1,30 @@
-"""Lhotse manifests to padded batches."""
+"""The data module: a prepared folder's manifests or shards, and the loaders of padded batches from them."""
 
 import gc
 import itertools
 import os
-import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from lhotse import CutSet
 from lhotse.cut import Cut
-from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
-from speechrnn.audio import Waveform, load_audio
-from speechrnn.errors import AudioError, ManifestError
+from speechrnn.audio import Waveform
+from speechrnn.errors import ManifestError
 from speechrnn.nn.config import require
+from speechrnn.training.batch_plan import BatchPlan
 from speechrnn.training.checkpointing import STOPPING
-from speechrnn.training.cuts import cut_text
 from speechrnn.training.progress import NOTHING_DONE, batches_done, epoch_progress, read_progress
-from speechrnn.training.shard_plan import ShardBatch, ShardPlan
+from speechrnn.training.shard_plan import ShardPlan
 from speechrnn.training.shard_reader import ShardFolder
+from speechrnn.training.utterances import ShardUtterances, SpeechBatch, Utterances
 
-
-class SpeechBatch(NamedTuple):
-    """A padded batch of utterances."""
-
-    waveform: Tensor
-    """(batch, samples) in [-1, 1], zero-padded at the end."""
-    waveform_lengths: Tensor
-    """(batch,) int64 samples."""
-    texts: list[str]
-    """Transcripts or labels."""
-    utterances: list[str]
-    """Names, for messages and results."""
-    speakers: list[str]
-    """Speakers; empty where unknown."""
-    unreadable: tuple[str, ...] = ()
-    """For each utterance why its audio could not be read, empty where it could; such a one has length 0."""
-
-    def is_readable(self, index: int) -> bool:
-        """Tell whether there is audio of the utterance at ``index``."""
-        return not self.unreadable or not self.unreadable[index]
-
-
-class Utterances(Dataset[SpeechBatch]):
-    """A dataset whose index is a batch of cuts and whose item is the batch itself.
-
-    Audio that cannot be read leaves an utterance of length 0, which losses mask: a batch never becomes
-    empty, so that all processes go on making the same number of steps.
-    """
-
-    def __init__(self, sample_rate: int, kept: "dict[str, Waveform] | None" = None) -> None:
-        """Set up; ``kept`` collects each cut's waveform by its id, and is asked first."""
-        self.sample_rate = sample_rate
-        self.kept = kept
-
-    def load(self, cut: Cut) -> Waveform:
-        """Load a cut's waveform, or find it among those that are kept."""
-        if self.kept is None:
-            return load_cut(cut, self.sample_rate)
-        if cut.id not in self.kept:
-            self.kept[cut.id] = load_cut(cut, self.sample_rate)
-        return self.kept[cut.id]
-
-    def try_load(self, cut: Cut) -> tuple[Waveform, str]:
-        """Load a cut's waveform, or give none and the reason why it cannot be read."""
-        try:
-            return self.load(cut), ""
-        except AudioError as error:
-            return np.zeros(0, dtype=np.float32), str(error)
-
-    def __getitem__(self, cuts: CutSet) -> SpeechBatch:
-        """Load and pad one batch."""
-        waveforms, reasons = zip(*(self.try_load(cut) for cut in cuts), strict=True)
-        lengths = [len(waveform) for waveform in waveforms]
-        padded = np.zeros((len(waveforms), max(1, *lengths)), dtype=np.float32)
-        for row, waveform in zip(padded, waveforms, strict=True):
-            row[: len(waveform)] = waveform
-        return SpeechBatch(
-            torch.from_numpy(padded),
-            torch.tensor(lengths, dtype=torch.int64),
-            [cut_text(cut) for cut in cuts],
-            [cut.id for cut in cuts],
-            [cut_speaker(cut) for cut in cuts],
-            reasons,
-        )
+Plan: TypeAlias = BatchPlan | ShardPlan
 
 
 def stand_apart(worker: int) -> None:
@@ -105,144 +39,6 @@ def stand_apart(worker: int) -> None:
         os.setpgrp()
     for number in STOPPING - {signal.SIGTERM}:  # torch ends workers by that one, and has seen to it
         signal.signal(number, signal.SIG_IGN)
-
-
-def load_cut(cut: Cut, sample_rate: int) -> Waveform:
-    """Load a cut's waveform at ``sample_rate``.
-
-    Raises:
-        AudioError: Naming the cut and its file, if it cannot be read.
-    """
-    try:
-        samples = cut.load_audio()
-    except Exception as error:  # lhotse's backends each raise their own
-        where = f"utterance {cut.id!r}: cannot read {', '.join(cut_files(cut))}"
-        raise AudioError(f"{where}: {reason_of(error)}") from error
-    if not np.isfinite(samples).all():
-        raise AudioError(
-            f"utterance {cut.id!r}: {', '.join(cut_files(cut))} holds samples that are no numbers"
-        )
-    return load_audio(np.ascontiguousarray(samples.T), sample_rate=sample_rate, source_rate=cut.sampling_rate)
-
-
-def reason_of(error: Exception) -> str:
-    """Find what libsndfile said within Lhotse's account of all that it tried, else the account's first line."""
-    said = re.search(r"LibsndfileError'>: (?:Error opening '.*': )?(.*)", str(error))
-    return said[1] if said else (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def cut_files(cut: Cut) -> list[str]:
-    """Name the files behind a cut; none for audio that comes from memory or the network."""
-    sources = cut.recording.sources if cut.has_recording else []
-    return [str(source.source) for source in sources if source.type == "file"]
-
-
-def cut_speaker(cut: Cut) -> str:
-    """Name the speaker of a cut, or nobody."""
-    return next((s.speaker for s in cut.supervisions if s.speaker), "")
-
-
-class ShardUtterances(Utterances):
-    """Utterances of shards: a batch is of one shard, which is kept for the batches to come."""
-
-    def __init__(self, folder: ShardFolder, sample_rate: int, *, num_kept: int) -> None:
-        super().__init__(sample_rate)
-        self.folder = folder
-        self.num_kept = num_kept
-        self.opened: dict[int, list[Cut]] = {}
-
-    def __getitem__(self, batch: ShardBatch) -> SpeechBatch:
-        """Load and pad one batch."""
-        cuts = self.opened.pop(batch.shard, None) or self.folder.cuts(batch.shard)
-        self.opened[batch.shard] = cuts  # the latest comes last
-        while len(self.opened) > self.num_kept:
-            del self.opened[next(iter(self.opened))]
-        return super().__getitem__(CutSet.from_cuts(cuts[member] for member in batch.members))
-
-
-class BatchPlan(Sampler[CutSet]):
-    """The batches of one epoch, all drawn beforehand from Lhotse's dynamic bucketing.
-
-    Drawn from ``(seed, epoch)`` alone, a plan is the same after a resume and on every rank. Each utterance
-    comes exactly once, and all ranks get the same number of batches, so that none waits for another.
-    """
-
-    def __init__(
-        self,
-        cuts: CutSet,
-        *,
-        max_batch_s: float,
-        num_buckets: int,
-        seed: int,
-        epoch: int = 0,
-        shuffle: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        options: dict[str, Any] = {"max_duration": max_batch_s, "shuffle": shuffle, "seed": seed}
-        options |= {"world_size": 1, "rank": 0}  # every process draws the whole plan
-        buckets = min(num_buckets, sum(1 for _ in cuts) // 2)
-        if buckets < 2:  # Lhotse makes no single bucket
-            sampler: Any = DynamicCutSampler(cuts, **options)
-        else:
-            sampler = DynamicBucketingSampler(cuts, num_buckets=buckets, **options)
-        sampler.set_epoch(epoch)
-        self.batches = split_evenly(list(sampler), world_size)[rank::world_size]
-        if shuffle and epoch == 0:
-            put_largest_first(self.batches)
-        self.num_done = 0
-
-    def __len__(self) -> int:
-        """Count the batches of the whole epoch."""
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[CutSet]:
-        """Yield the batches that are not done yet."""
-        return iter(self.batches[self.num_done :])
-
-
-def split_evenly(batches: Sequence[CutSet], world_size: int) -> list[CutSet]:
-    """Halve the largest batches until their number is a multiple of ``world_size``.
-
-    Where there are not utterances enough for that, the shortest batches are joined instead.
-
-    Raises:
-        ManifestError: If there are fewer utterances than processes.
-    """
-    even = list(batches)
-    num_utterances = sum(len(batch) for batch in even)
-    if num_utterances < world_size:
-        raise ManifestError(
-            f"{num_utterances} utterances cannot be shared by {world_size} processes; use fewer devices"
-        )
-    can_split = -(-len(even) // world_size) * world_size <= num_utterances
-    while len(even) % world_size:
-        if can_split:
-            largest = max(range(len(even)), key=lambda index: len(even[index]))
-            even[largest : largest + 1] = even[largest].split(2)
-        else:
-            first, second, *_ = sorted(range(len(even)), key=lambda index: seconds(even[index]))
-            even[first] = even[first] + even[second]
-            del even[second]
-    return even
-
-
-def put_largest_first(batches: list[CutSet]) -> None:
-    """Move the batch that takes most memory, padding included, to the front: it fails at once or never."""
-    batches.insert(0, batches.pop(max(range(len(batches)), key=lambda index: padded_seconds(batches[index]))))
-
-
-def padded_seconds(cuts: CutSet) -> float:
-    """Compute the duration of a batch with its padding."""
-    return float(max(cut.duration for cut in cuts) * len(cuts))
-
-
-def seconds(cuts: CutSet) -> float:
-    """Add up the durations of a batch."""
-    return float(sum(cut.duration for cut in cuts))
-
-
-Plan: TypeAlias = BatchPlan | ShardPlan
 
 
 class SpeechDataModule(pl.LightningDataModule):

@@ -16,8 +16,9 @@ from speechrnn.nn.ctc_loss import ctc_loss
 from speechrnn.nn.masking import frame_mask, masked_mean_and_variance
 from speechrnn.nn.model import SpeechModel
 from speechrnn.training.cuts import cut_text
-from speechrnn.training.data import SpeechBatch, SpeechDataModule, Utterances
+from speechrnn.training.data import SpeechDataModule
 from speechrnn.training.preflight import has_alignment
+from speechrnn.training.utterances import SpeechBatch, Utterances
 
 NUM_LOOKED_AT = 1000  # of these the shortest are taken
 LEARNING_RATE = 3e-3

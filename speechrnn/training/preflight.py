@@ -15,8 +15,9 @@ from speechrnn.nn.ctc_loss import required_frames
 from speechrnn.nn.features import Features
 from speechrnn.nn.masking import frame_mask
 from speechrnn.training.cuts import cut_text
-from speechrnn.training.data import SpeechDataModule, cut_files
+from speechrnn.training.data import SpeechDataModule
 from speechrnn.training.shard_reader import ShardFolder
+from speechrnn.training.utterances import cut_files
 
 logger = logging.getLogger("speechrnn")
 SPLITS = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",), "predict": ()}

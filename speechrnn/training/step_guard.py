@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from speechrnn.errors import TrainingError
-from speechrnn.training.data import SpeechBatch
+from speechrnn.training.utterances import SpeechBatch
 
 logger = logging.getLogger("speechrnn")
 MAX_NAMED = 10

@@ -13,8 +13,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from speechrnn.errors import TrainingError
-from speechrnn.training.data import SpeechBatch
 from speechrnn.training.progress import num_processed
+from speechrnn.training.utterances import SpeechBatch
 
 logger = logging.getLogger("speechrnn")
 GIB = 2**30
