@@ -13,7 +13,9 @@ import soxr
 from numpy.typing import NDArray
 
 from speechrnn.errors import AudioError, LongAudioError
-from speechrnn.sound_file import Buffer, KeptSound, open_sound
+from speechrnn.sound_file.keeping import KeptSound
+from speechrnn.sound_file.opening import Buffer
+from speechrnn.sound_file.sound import open_sound
 
 Source: TypeAlias = str | PathLike[str] | Buffer | BinaryIO | NDArray[Any]
 Waveform: TypeAlias = NDArray[np.float32]

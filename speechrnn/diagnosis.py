@@ -28,7 +28,7 @@ from speechrnn.runtime import Transcriber
 from speechrnn.runtime.checkpoint_cache import FOLDER_VARIABLE, cache_folder
 from speechrnn.runtime.model_registry import DEFAULT_MODEL, MODELS_FOLDER, shipped_models
 from speechrnn.runtime.session import default_threads
-from speechrnn.sound_file import INSTALL_FFMPEG
+from speechrnn.sound_file.ffmpeg import INSTALL_FFMPEG
 
 OLDEST_PYTHON = (3, 11)
 CODECS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS")}

@@ -20,7 +20,7 @@ from speechrnn.audio import (
     say_resampling,
 )
 from speechrnn.errors import AudioError, ConfigError
-from speechrnn.sound_file import LEAST_RATE
+from speechrnn.sound_file.sound import LEAST_RATE
 
 Encoding: TypeAlias = Literal["s16le", "s24le", "s32le", "f32le"]
 Channel: TypeAlias = Literal["mean"] | int

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from speechrnn.audio import Source, Waveform, check_array, source_name, to_waveform
 from speechrnn.live_audio import BlockConverter
-from speechrnn.sound_file import BLOCK, Buffer, keep_sound, open_file, open_sound
+from speechrnn.sound_file.keeping import keep_sound
+from speechrnn.sound_file.opening import Buffer, open_file
+from speechrnn.sound_file.sound import BLOCK, open_sound
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from programs import AAC, M4A, fake_ffmpeg
 
-from speechrnn import audio, sound_file
+from speechrnn import audio
 from speechrnn.audio import load_audio, read_format
 from speechrnn.errors import AudioError, LongAudioError
+from speechrnn.sound_file import ffmpeg, sound
+from speechrnn.sound_file.keeping import keep_sound
+from speechrnn.sound_file.opening import Memory
 
 RATE = 16_000
 LOSSLESS = [
@@ -184,7 +187,7 @@ def test_resampling_keeps_the_duration(num_samples: int, rate: int, channels: in
 def test_clips_longer_than_a_block_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {kind: encode(make_tone(), kind=kind, subtype=subtype) for kind, subtype, _ in KINDS}
     whole = {kind: load(data[kind]) for kind in data}
-    monkeypatch.setattr(sound_file, "BLOCK", 1_000)  # 8,000 samples are 8 full blocks and none left
+    monkeypatch.setattr(sound, "BLOCK", 1_000)  # 8,000 samples are 8 full blocks and none left
     for kind in data:
         np.testing.assert_allclose(load(data[kind]), whole[kind], atol=1e-6)
 
@@ -309,7 +312,7 @@ def test_what_libsndfile_does_not_know_ffmpeg_reads(tmp_path: Path, suffix: str)
     [b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"#!AMR\n", b"RIFF\0\0\0\0AVI ", b"FLV\x01"],
 )
 def test_without_ffmpeg_what_it_would_read_names_it(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound_file.shutil, "which", lambda _: None)
+    monkeypatch.setattr(ffmpeg.shutil, "which", lambda _: None)
     with pytest.raises(AudioError, match=r"mkv, wma, .* are read with ffmpeg, which is not there"):
         load(data + bytes(100))
 
@@ -329,8 +332,8 @@ def test_a_full_temporary_folder_is_named_with_its_cure(
         with pytest.raises(AudioError, match=message):
             load(clip)
         with pytest.raises(AudioError, match=message):
-            sound_file.keep_sound(clip, str(clip))
-        monkeypatch.setattr(sound_file.shutil, "copyfileobj", refuse)
+            keep_sound(clip, str(clip))
+        monkeypatch.setattr(ffmpeg.shutil, "copyfileobj", refuse)
 
 
 def test_of_what_ffmpeg_reads_only_the_beginning_is_converted_to_know_its_format(
@@ -363,7 +366,7 @@ def test_a_real_m4a_is_read_and_a_truncated_one_refused_or_warned_of(
 def test_without_ffmpeg_m4a_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sound_file.shutil, "which", lambda _: None)
+    monkeypatch.setattr(ffmpeg.shutil, "which", lambda _: None)
     clip = tmp_path / "a.m4a"
     clip.write_bytes(M4A)
     with pytest.raises(AudioError, match=r"a\.m4a: m4a, mp4, .* are read with ffmpeg, .* apt install ffmpeg"):
@@ -697,7 +700,7 @@ def test_ctrl_c_in_the_middle_of_a_file_is_no_truncated_file(
 ) -> None:
     written = io.BytesIO()
     soundfile.write(written, np.zeros(160_000), 16_000, format="OGG", subtype="VORBIS")
-    monkeypatch.setattr(sound_file, "native", lambda file: Interrupting(file.getvalue()))
+    monkeypatch.setattr(sound, "native", lambda file: Interrupting(file.getvalue()))
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         load_audio(written.getvalue(), sample_rate=16_000)
@@ -725,7 +728,7 @@ def test_a_rate_that_would_make_hours_of_a_second_is_refused() -> None:
 
 
 def test_a_place_before_the_beginning_is_no_place() -> None:
-    file = sound_file.Memory(b"abc")
+    file = Memory(b"abc")
     assert file.seek(2) == 2
     assert file.seek(-1) == 2
     assert file.seek(-1, os.SEEK_CUR) == 1

@@ -30,7 +30,7 @@ from speechrnn.cli.audio_inputs import AudioInput, find_inputs
 from speechrnn.cli.main import main
 from speechrnn.cli.output_files import name_outputs
 from speechrnn.diagnosis import SELF_TEST_CLIP
-from speechrnn.sound_file import KeptSound
+from speechrnn.sound_file.keeping import KeptSound
 
 ROOT = Path(speechrnn.__file__).parent.parent
 COMMAND = [sys.executable, "-m", "speechrnn", "transcribe"]

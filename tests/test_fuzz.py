@@ -8,17 +8,17 @@ import pytest
 from fuzzing import audio_seeds, mutations, num_cases
 from tiny_model import write_model
 
-from speechrnn import sound_file
 from speechrnn.audio import load_audio, read_format
 from speechrnn.errors import AudioError, ModelFileError
 from speechrnn.runtime.metadata import with_metadata
 from speechrnn.runtime.model_file import ModelFile
+from speechrnn.sound_file import ffmpeg
 
 logging.getLogger("speechrnn").addHandler(logging.NullHandler())
 
 
 def test_damaged_audio_is_an_audio_error_or_a_waveform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound_file.shutil, "which", lambda name: None)  # ffmpeg is not what is tested
+    monkeypatch.setattr(ffmpeg.shutil, "which", lambda name: None)  # ffmpeg is not what is tested
     num_read = 0
     for data in mutations(audio_seeds(), num_cases()):
         try:

@@ -15,18 +15,19 @@ from networks import make_model, noise
 from numpy.typing import NDArray
 from tiny_model import SAMPLE_RATE, TOKEN_S, metadata, speak, write_model
 
-from speechrnn import long_audio, sound_file
+from speechrnn import long_audio
 from speechrnn.audio import load_audio
 from speechrnn.decoding import DecodingOptions, greedy_decode
 from speechrnn.errors import AudioError, ConfigError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.nn.export import export_model
 from speechrnn.runtime import Transcriber, Transcription, WindowOptions, transcriber
+from speechrnn.sound_file import sound
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound_file, "BLOCK", 5000)
+    monkeypatch.setattr(sound, "BLOCK", 5000)
 
 
 def write_sound(path: Path, samples: Any, rate: int = SAMPLE_RATE, **options: Any) -> Path:

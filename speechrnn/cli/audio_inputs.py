@@ -13,7 +13,7 @@ from typing import BinaryIO
 from speechrnn.audio import AudioFormat, read_format
 from speechrnn.errors import AudioError, SpeechRNNError
 from speechrnn.manifest import AUDIO_SUFFIXES
-from speechrnn.sound_file import copy_pipe, copy_sound, is_pipe, keep_sound
+from speechrnn.sound_file.keeping import copy_pipe, copy_sound, is_pipe, keep_sound
 
 LISTED_SUFFIXES = AUDIO_SUFFIXES | {
     *(".caf", ".m4b", ".mka", ".weba", ".wma", ".amr"),

@@ -30,7 +30,7 @@ from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionS
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
 from speechrnn.runtime.model_registry import find_model
 from speechrnn.runtime.own_lm import add_own_lm, own_lm_of
-from speechrnn.sound_file import Buffer
+from speechrnn.sound_file.opening import Buffer
 
 logger = logging.getLogger("speechrnn")
 
