@@ -16,8 +16,7 @@ import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 import speechrnn
-from speechrnn.cli import live_options
-from speechrnn.cli import transcribe as command
+from speechrnn.cli import live_options, live_transcription
 from speechrnn.cli.console import Terminated
 from speechrnn.cli.main import main
 from speechrnn.live_audio import Microphone
@@ -171,14 +170,14 @@ class FakeMicrophone(Microphone):
 def test_a_microphone_is_heard_until_it_is_interrupted(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    open_transcriber = command.open_transcriber
+    open_transcriber = live_transcription.open_transcriber
 
     def note_and_open(*arguments: Any) -> Any:
         FakeMicrophone.model_is_open = True
         return open_transcriber(*arguments)
 
     monkeypatch.setattr(live_options, "Microphone", FakeMicrophone)
-    monkeypatch.setattr(command, "open_transcriber", note_and_open)
+    monkeypatch.setattr(live_transcription, "open_transcriber", note_and_open)
     assert main(["transcribe", "--mic", "-m", model]) == 0
     assert capsys.readouterr().out == "ab\n"
 

@@ -2,37 +2,24 @@
 
 import argparse
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from speechrnn.audio import Waveform
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
-from speechrnn.cli.console import DELAY_S, Progress, Terminated, clean_end, clock, put, say
+from speechrnn.cli.console import DELAY_S, Progress, clean_end, clock, say
 from speechrnn.cli.decoding_options import add_decoding_options, read_decoding_options
-from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
-from speechrnn.cli.live_view import LiveView
-from speechrnn.cli.model_options import (
-    add_model_options,
-    introduce,
-    number,
-    open_transcriber,
-    positive_count,
-)
-from speechrnn.cli.output_files import OutputFolder
+from speechrnn.cli.live_options import find_pcm_misuse
+from speechrnn.cli.live_transcription import add_streaming_options, find_live_misuse, listen
+from speechrnn.cli.model_options import add_model_options, introduce, open_transcriber, positive_count
 from speechrnn.cli.transcription_jobs import Job, plan
+from speechrnn.cli.transcription_results import Results, make_folder
 from speechrnn.errors import SpeechRNNError
-from speechrnn.live_audio import Microphone
-from speechrnn.runtime import EndpointOptions, Transcriber, Transcription, TranscriptionStream
-from speechrnn.runtime.provenance import describe_decoder, describe_model
-from speechrnn.runtime.segments import SegmentOptions, split_segments
-from speechrnn.runtime.speech_only import SpokenParts, open_anew, survey, transcribe_speech
+from speechrnn.runtime import Transcriber
+from speechrnn.runtime.segments import SegmentOptions
+from speechrnn.runtime.speech_only import SpokenParts, transcribe_speech
 from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, warn_if_nothing_heard
-from speechrnn.runtime.writers import WRITERS, Document, decimal, readable, write_json
-from speechrnn.voice_activity import Interval
+from speechrnn.runtime.writers import WRITERS
 
 LONG_S = 60.0  # of audio, after which a summary is worth its line
 
@@ -114,27 +101,6 @@ def add_hearing_options(parser: argparse.ArgumentParser) -> None:
         "--vad",
         action="store_true",
         help="skip silence: transcribe only the stretches with speech, each by itself",
-    )
-
-
-def add_streaming_options(parser: argparse.ArgumentParser) -> None:
-    """Add what listens while somebody speaks."""
-    group = add_live_options(parser)
-    group.add_argument(
-        "--stream",
-        action="store_true",
-        help="take standard input (-) for raw PCM, and print each utterance when it ends",
-    )
-    group.add_argument(
-        "--endpoint-seconds",
-        type=number(least=0.1),
-        metavar="S",
-        help=f"pause that ends an utterance; default: {EndpointOptions.silence_s:g}",
-    )
-    group.add_argument(
-        "--partials",
-        action="store_true",
-        help="a line on stderr whenever more of an utterance is known, where stderr is no terminal",
     )
 
 
@@ -263,156 +229,3 @@ def find_misuse(args: argparse.Namespace, inputs: Sequence[AudioInput]) -> str |
         return "--partials and --endpoint-seconds are about live audio: --stream - or --mic"
     misuse = find_pcm_misuse(args)
     return misuse and f"{misuse}; --stream takes it from there"
-
-
-def find_live_misuse(args: argparse.Namespace) -> str | None:
-    """Say which options do not go together with live audio, if any."""
-    if args.files not in ([], [STDIN]) or (args.mic is None) != (args.files == [STDIN]):
-        return "live audio comes from --stream - or from --mic alone"
-    if args.output_dir is not None or args.output_format not in (None, "txt", "json"):
-        return "live text goes to standard output, as text or with -f json"
-    if args.nbest is not None or args.vad or args.channel == "each":
-        return "--nbest, --vad and --channel each are for recordings"
-    if args.recursive:
-        return "--recursive is about folders of recordings"
-    if args.max_line_width is not None or args.max_line_count is not None:
-        return "--max-line-width and --max-line-count are about subtitles, which live text is not"
-    return None if args.mic is None else find_pcm_misuse(args)
-
-
-def listen(args: argparse.Namespace) -> None:
-    """Transcribe live audio until it ends, is interrupted or terminated; what was begun is told in the end.
-
-    The model is opened before the microphone, which would not wait for it.
-    """
-    transcriber = open_transcriber(args, read_decoding_options(args))
-    say(introduce(transcriber))
-    channel: Channel = "mean" if args.channel == "mean" else int(args.channel)
-    stream = transcriber.stream(
-        endpoint=EndpointOptions(silence_s=args.endpoint_seconds or EndpointOptions.silence_s)
-    )
-    view = LiveView(
-        as_json=args.output_format == "json", by_word=args.word_timestamps, partials=args.partials
-    )
-    source = open_live(args, transcriber.info.sample_rate, channel=channel)
-    ended_by: BaseException | None = None
-    with clean_end(), source as blocks:
-        try:
-            show(blocks, stream, view)
-        except (KeyboardInterrupt, Terminated) as end:
-            ended_by = end
-            if isinstance(source, Microphone):
-                show(source.drain(), stream, view)
-        finally:
-            view.clear()
-        view.final(stream.final())
-    is_asked = isinstance(source, Microphone) and isinstance(ended_by, KeyboardInterrupt)
-    if ended_by is not None and not is_asked:  # Ctrl-C is how a microphone's audio ends
-        raise ended_by
-
-
-def show(blocks: Iterable[Waveform], stream: TranscriptionStream, view: LiveView) -> None:
-    """Hear audio, and show what is understood of it."""
-    for block in blocks:
-        update = stream.feed(block)
-        for heard in update.finals:
-            view.final(heard)
-        view.partial(update.partial)
-
-
-def make_folder(args: argparse.Namespace) -> OutputFolder | None:
-    """Open the folder for results, if there is to be one; errors as ``OutputFolder.prepare``."""
-    if args.output_dir is None:
-        return None
-    formats = tuple(WRITERS) if args.output_format == "all" else (args.output_format or "txt",)
-    folder = OutputFolder(
-        path=args.output_dir, formats=formats, overwrite=args.overwrite, leave=args.skip_existing
-    )
-    folder.prepare()
-    return folder
-
-
-@dataclass(frozen=True)
-class Results:
-    """Where answers go."""
-
-    args: argparse.Namespace
-    transcriber: Transcriber
-    folder: OutputFolder | None
-    is_alone: bool
-    """Whether there is one job only, whose result need not be named."""
-
-    def write(self, job: Job, heard: SpokenParts) -> None:
-        """Write to the folder or to standard output; errors as ``OutputFolder.write``."""
-        wanted = self.args.output_format
-        if self.folder is not None:
-            assert job.stem is not None
-            document = self.document(job, heard)
-            self.folder.write(job.stem, {name: self.text(name, document) for name in self.folder.formats})
-        elif wanted is not None:
-            put(self.text(wanted, self.document(job, heard)), end="")
-        else:
-            for line in render(heard.transcription, self.args):
-                put(line if self.is_alone else f"{job.name}\t{line}")
-
-    def note(self, job: Job, message: str) -> None:
-        """Say why a job failed; among lines of JSON on standard output its place is taken by an error."""
-        say(f"speechrnn: error: {message}")
-        if self.folder is None and self.args.output_format == "json" and not self.is_alone:
-            put(json.dumps({"audio": {"path": readable(job.name)}, "error": readable(message)}))
-
-    def text(self, name: str, document: Document) -> str:
-        """Write a document in one format."""
-        if name == "json":
-            on_a_line = self.folder is None and not self.is_alone
-            return write_json(document, indent=None if on_a_line else 2)
-        if name == "txt" and (self.args.word_timestamps or self.args.nbest):
-            return "".join(f"{line}\n" for line in render(document.transcription, self.args))
-        return WRITERS[name](document.by_word() if self.args.word_timestamps else document)
-
-    def document(self, job: Job, heard: SpokenParts) -> Document:
-        """Gather all that is told of a recording."""
-        layout = SegmentOptions(
-            max_line_width=self.args.max_line_width or SegmentOptions.max_line_width,
-            max_line_count=self.args.max_line_count or SegmentOptions.max_line_count,
-        )
-        speech = heard.speech or self.find_speech(job)
-        return Document(
-            transcription=heard.transcription,
-            segments=split_segments(heard.transcription, speech=speech, options=layout),
-            audio=job.input.format,
-            channel=job.channel,
-            model=self.model,
-            decoder=self.decoder,
-            max_line_width=layout.max_line_width,
-        )
-
-    def find_speech(self, job: Job) -> tuple[Interval, ...]:
-        """Find where somebody speaks in a recording."""
-        channel: Channel = "mean" if job.channel is None else job.channel
-        sample_rate = self.transcriber.info.sample_rate
-        return survey(open_anew(job.open, sample_rate=sample_rate, channel=channel)).speech
-
-    @cached_property
-    def model(self) -> dict[str, Any]:
-        """What is told of the model."""
-        return describe_model(self.transcriber)
-
-    @cached_property
-    def decoder(self) -> dict[str, Any]:
-        """What is told of the decoding; language models and word lists by their files."""
-        named = {key: getattr(self.args, key) for key in ("lm", "lexicon", "phrases", "rescore_lm")}
-        files = {key: str(path) for key, path in named.items() if path is not None}
-        return describe_decoder(self.transcriber.interpreter) | files
-
-
-def render(result: Transcription, args: argparse.Namespace) -> Iterator[str]:
-    """Write a transcription as lines, as the options ask."""
-    if args.word_timestamps:
-        for word in result.words:
-            yield f"{decimal(word.start_s)}\t{decimal(word.end_s)}\t{word.confidence:.3f}\t{word.text}"
-    elif args.nbest is not None:
-        for hypothesis in (result.hypothesis, *result.alternatives):
-            yield f"{hypothesis.score:.3f}\t{hypothesis.text}"
-    else:
-        yield result.text
