@@ -19,14 +19,8 @@ from speechrnn.nn.export import export_model
 from speechrnn.nn.model import SpeechModel
 from speechrnn.nn.recurrent import RecurrentLayer
 from speechrnn.runtime import Transcriber
-from speechrnn.runtime.transcriber import (
-    MAX_BATCH_S,
-    WINDOW_S,
-    Clip,
-    pad,
-    split_batches,
-    split_windows,
-)
+from speechrnn.runtime.clip_batches import Clip, pad, split_batches, split_windows
+from speechrnn.runtime.transcriber import MAX_BATCH_S, WINDOW_S
 
 REPEATS = 5
 TOTAL_S = 600.0

@@ -22,6 +22,7 @@ from speechrnn.errors import AudioError, ConfigError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.nn.export import export_model
 from speechrnn.runtime import Transcriber, Transcription, WindowOptions, transcriber
+from speechrnn.runtime.hearing_progress import part_of
 from speechrnn.sound_file import sound
 
 
@@ -205,7 +206,7 @@ def test_the_first_pass_over_a_long_clip_is_told_as_its_share(
 def test_of_a_clip_of_unknown_length_only_the_last_pass_is_told() -> None:
     told: list[tuple[float, float | None]] = []
     for begin, end in ((0, 0.1), (0.1, 1)):
-        transcriber.part_of(lambda *pair: told.append(pair), begin, end)(3.0, None)
+        part_of(lambda *pair: told.append(pair), begin, end)(3.0, None)
     assert told == [(3.0, None)]
 
 

@@ -18,6 +18,7 @@ from tiny_model import SAMPLE_RATE, TOKEN_S, speak, write_model
 import speechrnn
 from speechrnn.errors import AudioError, CheckpointError, ConfigError, ModelFileError, SpeechRNNError
 from speechrnn.runtime import Transcriber, Transcription, checkpoint_cache, transcriber
+from speechrnn.runtime.clip_batches import split_batches
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_a_batch_of_no_seconds_is_refused(batch_s: float) -> None:
 def test_batches_are_bounded_in_padded_seconds_and_lose_nothing() -> None:
     # Sorted: 1 1 2 | 3 3 | 9, since 4 * 3 > 8, 3 * 9 > 8, and a clip alone may be longer than the bound.
     lengths = {0: 3, 1: 1, 2: 9, 3: 1, 4: 3, 5: 2}
-    assert list(transcriber.split_batches(lengths, 8)) == [[1, 3, 5], [0, 4], [2]]
+    assert list(split_batches(lengths, 8)) == [[1, 3, 5], [0, 4], [2]]
 
 
 def test_results_come_before_later_files_are_read(

@@ -16,9 +16,10 @@ from speechrnn.cli.transcription_jobs import Job, plan
 from speechrnn.cli.transcription_results import Results, make_folder
 from speechrnn.errors import SpeechRNNError
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.hearing_progress import OnHeard
 from speechrnn.runtime.segments import SegmentOptions
 from speechrnn.runtime.speech_only import SpokenParts, transcribe_speech
-from speechrnn.runtime.transcriber import Channel, LazySource, OnHeard, warn_if_nothing_heard
+from speechrnn.runtime.transcriber import Channel, LazySource, warn_if_nothing_heard
 from speechrnn.runtime.writers import WRITERS
 
 LONG_S = 60.0  # of audio, after which a summary is worth its line

@@ -12,16 +12,9 @@ from speechrnn.decoding.hypothesis import NOTHING, Hypothesis
 from speechrnn.decoding.words import FrameClock, SpokenWord
 from speechrnn.errors import SpeechRNNError
 from speechrnn.long_audio import LongAudio, reopenable
+from speechrnn.runtime.hearing_progress import OnHeard, nobody, part_of, watch
 from speechrnn.runtime.interpretation import Transcription
-from speechrnn.runtime.transcriber import (
-    Channel,
-    LazySource,
-    OnHeard,
-    Transcriber,
-    nobody,
-    part_of,
-    watch,
-)
+from speechrnn.runtime.transcriber import Channel, LazySource, Transcriber
 from speechrnn.voice_activity import (
     Interval,
     VoiceActivityOptions,

@@ -5,17 +5,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Literal, NamedTuple, TypeAlias, overload
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechrnn.audio import Source, Waveform, source_name
+from speechrnn.audio import Source, source_name
 from speechrnn.decoding.decoder import DecodingOptions
 from speechrnn.decoding.hypothesis import NOTHING
 from speechrnn.errors import AudioError, ConfigError, SpeechRNNError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.checkpoint_cache import exported_checkpoint
+from speechrnn.runtime.clip_batches import Clip, LongClip, pad, split_batches, split_windows
 from speechrnn.runtime.emission_stream import (
     LIVE,
     LONG_S,
@@ -25,6 +25,7 @@ from speechrnn.runtime.emission_stream import (
     is_streamable,
 )
 from speechrnn.runtime.feature_statistics import count_statistics
+from speechrnn.runtime.hearing_progress import OnHeard, nobody, part_of, watch
 from speechrnn.runtime.interpretation import Emission, Interpreter, Transcription
 from speechrnn.runtime.live_transcription import EndpointOptions, TranscriptionStream
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
@@ -36,35 +37,12 @@ logger = logging.getLogger("speechrnn")
 
 LazySource: TypeAlias = Source | Callable[[], Source]
 Channel: TypeAlias = Literal["mean"] | int
-OnHeard: TypeAlias = Callable[[float, float | None], None]
-"""Told how many seconds of a clip are done, and of how many if that is known.
-
-What is gone through more than once is done with the last time; the others count for their share of the work.
-"""
 
 STATISTICS_SHARE = 0.1  # of the work on a long clip, about, to go through it for its mean and variance
 MAX_BATCH_S = 120.0  # padded seconds in one run of the model
 LONGEST_LABELLED_S = 300.0  # a keyword model hears clips whole
 LONG_WINDOWS = WindowOptions(chunk_s=40.0, context_s=10.0, lookahead_s=10.0)
 WINDOW_S = 240.0  # seconds read ahead, so that clips of about the same length can go together
-
-
-def nobody(heard_s: float, duration_s: float | None) -> None:
-    """Tell nobody how far a clip is."""
-
-
-class Clip(NamedTuple):
-    """A waveform at the model's rate, and its name for messages."""
-
-    name: str
-    waveform: Waveform
-
-
-class LongClip(NamedTuple):
-    """A clip that is read and heard piece by piece."""
-
-    name: str
-    audio: LongAudio
 
 
 class Transcriber:
@@ -348,30 +326,6 @@ class Transcriber:
         ]
 
 
-def watch(audio: LongAudio, on_heard: OnHeard) -> Iterator[Waveform]:
-    """Go through a clip as its ``blocks`` do, telling after each how far that is."""
-    duration_s, num_samples = audio.duration_s, 0
-    for block in audio.blocks():
-        yield block
-        num_samples += len(block)
-        on_heard(num_samples / audio.sample_rate, duration_s)
-
-
-def part_of(on_heard: OnHeard, begin: float, end: float) -> OnHeard:
-    """Tell one of the times that a clip is gone through as the work on it from ``begin`` to ``end``, in [0, 1].
-
-    Where the length is not known, only the last of them is told.
-    """
-
-    def tell(heard_s: float, duration_s: float | None) -> None:
-        if duration_s is not None:
-            on_heard(begin * duration_s + (end - begin) * heard_s, duration_s)
-        elif end == 1:
-            on_heard(heard_s, None)
-
-    return tell
-
-
 def warn_if_nothing_heard(transcription: Transcription, name: str) -> None:
     """Say so when a model gave no token at all."""
     if transcription.hypothesis == NOTHING:
@@ -384,40 +338,3 @@ def windows_together(windows: WindowOptions, batch_s: float) -> int:
     """Count the windows of which ``batch_s`` seconds consist; at least one."""
     window_s = windows.context_s + windows.chunk_s + windows.lookahead_s
     return max(1, int(batch_s // window_s))
-
-
-def split_windows(
-    clips: Iterable[Clip | LongClip | SpeechRNNError], max_samples: float
-) -> Iterator[list[Clip | LongClip | SpeechRNNError]]:
-    """Cut a stream of clips into runs that end as soon as they hold ``max_samples``, or with a long clip."""
-    window: list[Clip | LongClip | SpeechRNNError] = []
-    num_samples = 0
-    for clip in clips:
-        window.append(clip)
-        num_samples += len(clip.waveform) if isinstance(clip, Clip) else 0
-        if num_samples >= max_samples or isinstance(clip, LongClip):
-            yield window
-            window, num_samples = [], 0
-    if window:
-        yield window
-
-
-def split_batches(lengths: dict[int, int], max_samples: float) -> Iterator[list[int]]:
-    """Group keys by length, so that no padded batch of several clips holds more than ``max_samples``."""
-    batch: list[int] = []
-    for key in sorted(lengths, key=lambda key: lengths[key]):
-        if batch and (len(batch) + 1) * lengths[key] > max_samples:
-            yield batch
-            batch = []
-        batch.append(key)
-    if batch:
-        yield batch
-
-
-def pad(waveforms: Sequence[Waveform]) -> tuple[Waveform, NDArray[np.int64]]:
-    """Stack waveforms into (batch, samples), zeros behind the shorter ones, with their lengths (batch,)."""
-    lengths = np.array([len(waveform) for waveform in waveforms], dtype=np.int64)
-    padded = np.zeros((len(waveforms), lengths.max()), dtype=np.float32)
-    for row, waveform in zip(padded, waveforms, strict=True):
-        row[: len(waveform)] = waveform
-    return padded, lengths
