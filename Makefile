@@ -10,7 +10,7 @@ RUN := exp/demo
 CHROMIUM ?= chromium
 FIREFOX ?= firefox-esr
 
-.PHONY: help demo demo-transcribe demo-train model-an4 model-commands-en model-read-en model-phones-en test fuzz lint format bench web test-web measure-web browser firefox docs clean
+.PHONY: help demo demo-transcribe demo-train model-an4 model-commands-en model-read-en model-phones-en lm-books-en test fuzz lint format bench web test-web measure-web browser firefox docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,7 +122,7 @@ exp/read_en/data/train.jsonl.gz: exp/phones/data/train.jsonl.gz
 exp/read_en/phones.arpa: exp/read_en/data/train.jsonl.gz
 	@$(BIN)/speechrnn lm build $< -o $@ --order 3
 
-model-read-en: exp/read_en/phones.arpa ## train a model of read English again (four hours on two cores)
+model-read-en: exp/read_en/phones.arpa ## train a model of read English again (five hours on two cores)
 	@$(BIN)/speechrnn fit --config recipes/phones/bilstm_ctc.yaml --model.features.normalization utterance \
 	  --trainer.default_root_dir exp/read_en/ctc --data.root exp/read_en/data \
 	  $$(test -f exp/read_en/ctc/checkpoints/last.ckpt && echo --ckpt_path last)
@@ -130,6 +130,20 @@ model-read-en: exp/read_en/phones.arpa ## train a model of read English again (f
 	  $$(test -f exp/read_en/checkpoints/last.ckpt && echo --ckpt_path last || echo --init-from exp/read_en/ctc/checkpoints/best.ckpt)
 	@$(BIN)/speechrnn export exp/read_en/checkpoints/last.ckpt exp/read_en/read-en.onnx --int8-weights \
 	  --card recipes/read_en/card.json --pronunciations $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict --overwrite
+	@$(BIN)/speechrnn lm tune --lm books-en --manifest exp/librispeech/data/dev.jsonl.gz -m exp/read_en/read-en.onnx \
+	  --alphas 1.05,1.2,1.35 --betas=-1,0
+
+exp/books/books.txt.gz: exp/librispeech/data/train.jsonl.gz
+	@$(BIN)/python recipes/books/prepare.py $(if $(BOOKS),--source $(BOOKS)) --out $(@D) \
+	  --held-out exp/librispeech/data/dev.jsonl.gz --held-out exp/librispeech/data/test.jsonl.gz
+
+exp/books/words.txt: exp/books/books.txt.gz $(if $(CMUDICT),,exp/phones/data/train.jsonl.gz)
+	@cut -d' ' -f1 $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict | grep -v '(' > $@
+
+lm-books-en: exp/books/words.txt ## build the language model of books that ships again (an hour, 10 GB of memory)
+	@$(BIN)/speechrnn lm build exp/books/books.txt.gz -o exp/books/small.srlm --order 3 --prune 0 1 1 --vocabulary $< \
+	  --most-ngrams 2000000 --overwrite
+	@$(BIN)/speechrnn lm convert exp/books/small.srlm exp/books/books-en.srlm.xz --step 0.125 --overwrite
 
 test: .venv/dev lint ## run all tests, the linter and the type checker
 	@$(BIN)/python -m pytest

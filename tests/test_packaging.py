@@ -22,7 +22,7 @@ def tracked_texts() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    binary = {".wav", ".tar", ".gz", ".onnx", ".flac"}
+    binary = {".wav", ".tar", ".gz", ".onnx", ".xz", ".flac"}
     return [
         ROOT / path for path in listed.stdout.decode().split("\0") if path and Path(path).suffix not in binary
     ]
