@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tiny_model import SAMPLE_RATE, speak
 
 from speechrnn.cli.main import main
 from speechrnn.decoding import ConfidenceScale, DecodingOptions
-from speechrnn.errors import ModelFileError
+from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.lm import estimate_model, read_lm, write_lm
 from speechrnn.runtime import ModelFile, Transcriber
 from speechrnn.runtime.interpretation import DEFAULT_LM_CHOICE
@@ -73,6 +74,17 @@ def test_a_language_model_that_is_missing_is_named_with_the_cures(model: Path) -
         ModelFileError, match="tones.onnx: is read with the language model tonal, .*--lm none"
     ):
         Transcriber(model)
+
+
+def test_without_numba_the_extra_and_the_way_around_are_named(
+    model: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    for module in ("speechrnn.lm.scoring", "speechrnn.decoding.beam_kernel"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ConfigError, match=r"the language model tonal: .*speechrnn\[lm\]\"; or .*--lm none"):
+        Transcriber(model)
+    assert Transcriber(model, decoding=DecodingOptions(alpha=0.0)).transcribe(clip).text == "A B B A C B"
 
 
 def test_transcribe_tells_of_it_and_can_do_without(

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+from speechrnn.decoding.beam import beam_kernel
 from speechrnn.decoding.decoder import DecodingOptions
-from speechrnn.errors import ModelFileError
+from speechrnn.errors import ConfigError, ModelFileError
 from speechrnn.lm import read_lm
 from speechrnn.lm.files import PACKED_SUFFIX
 from speechrnn.runtime.model_file import ModelInfo
 from speechrnn.runtime.model_registry import find_lm
 
 CARD_ENTRY = "language_model"
+WITHOUT = "read it without one (--lm none, or an alpha of 0)"
 
 
 def own_lm_of(info: ModelInfo, options: DecodingOptions) -> str | None:
@@ -28,6 +30,7 @@ def add_own_lm(info: ModelInfo, options: DecodingOptions) -> DecodingOptions:
 
     Raises:
         ModelFileError: If the language model is nowhere or cannot be read.
+        ConfigError: If Numba is not installed, which a search with it needs.
     """
     name = own_lm_of(info, options)
     if name is None:
@@ -38,6 +41,12 @@ def add_own_lm(info: ModelInfo, options: DecodingOptions) -> DecodingOptions:
     except ModelFileError:
         raise ModelFileError(
             f"{info.path}: is read with the language model {name}, which is not here: put {beside.name} beside the "
-            "model, name another with --lm, or read it without one (--lm none, or an alpha of 0)"
+            f"model, name another with --lm, or {WITHOUT}"
+        ) from None
+    try:
+        beam_kernel()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{info.name} is read with the language model {name}: {error}; or {WITHOUT}"
         ) from None
     return replace(options, lm=read_lm(path, verify=True))  # damaged arrays would crash compiled code
