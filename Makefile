@@ -140,7 +140,7 @@ exp/books/books.txt.gz: exp/librispeech/data/train.jsonl.gz
 exp/books/words.txt: exp/books/books.txt.gz $(if $(CMUDICT),,exp/phones/data/train.jsonl.gz)
 	@cut -d' ' -f1 $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict | grep -v '(' > $@
 
-lm-books-en: exp/books/words.txt ## build the language model of books that ships again (an hour, 10 GB of memory)
+lm-books-en: exp/books/words.txt ## build the language model of books that ships again (half an hour, 14 GB of memory)
 	@$(BIN)/speechrnn lm build exp/books/books.txt.gz -o exp/books/small.srlm --order 3 --prune 0 1 1 --vocabulary $< \
 	  --most-ngrams 2000000 --overwrite
 	@$(BIN)/speechrnn lm convert exp/books/small.srlm exp/books/books-en.srlm.xz --step 0.125 --overwrite
