@@ -471,24 +471,6 @@ def test_a_large_weight_is_worth_a_wider_beam_but_never_a_wrong_score() -> None:
         assert found.score == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("n_best", [1, 4])
-def test_a_crowded_beam_that_holds_every_future_finds_the_best_texts(seed: int, n_best: int) -> None:
-    words = ("a", "ab", "bab", "aa")
-    lm = bigrams(words, "word", seed)
-    frames = emissions(14, len(LETTERS), seed, peakiness=0.5)
-    # Five words or the begin to go on from, seven nodes of the trie, two endings: fewer than 100 futures.
-    small, all_of_them = (
-        BeamConfig(**UNLIMITED | {"beam_size": size}, log_add=False, alpha=0.7, beta=0.4)
-        for size in (100 * n_best, 60_000)
-    )
-    expected = decode(frames, LETTERS, all_of_them, n_best, lm=lm, lexicon=words)
-    assert decode(frames, LETTERS, small, n_best, lm=lm, lexicon=words) == expected
-    stream = BeamDecoder(LETTERS, all_of_them, lm=lm, lexicon=words).stream()
-    stream.accept(frames)
-    assert stream.size > 2 * 100 * 4  # or nothing was crowded
-
-
 @pytest.mark.parametrize(
     ("lm", "said"),
     [

@@ -309,6 +309,18 @@ def test_a_model_of_few_ngrams_is_one_after_every_context(order: int) -> None:
         assert sum(math.exp(model.score(state, word)[0]) for word in words) == pytest.approx(1, abs=1e-4)
 
 
+def test_what_is_left_may_be_likelier_after_a_context_than_without_it() -> None:
+    # After h, w stays for the trigram's sake, though it is rarer there than anywhere: the others weigh more than 1.
+    text = [[f"x{i % 20}", "w", f"x{i % 19}"] for i in range(4000)] + [
+        ["h", f"x{i % 20}"] for i in range(4000)
+    ]
+    model = estimate_model(text + [["h", "w", "y"]] * 60, order=3, most_ngrams=100)
+    assert model.backoffs[1 + model.word_id("h")] > 0
+    words = [w for w in range(len(model.vocabulary)) if w != model.begin_of_sentence]
+    total = sum(math.exp(model.score(1 + model.word_id("h"), word)[0]) for word in words)
+    assert total == pytest.approx(1, abs=1e-4)
+
+
 def test_ngrams_chosen_by_what_they_cost_model_a_text_better_than_those_that_come_often() -> None:
     text, order = license_text(), 3
     often = estimate_model(text, order=order, prune=(0, 1, 1))

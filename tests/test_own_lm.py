@@ -116,6 +116,44 @@ def test_a_language_model_that_nobody_has_is_refused(
     assert "nowhere: no such language model; those that ship with speechrnn: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["", "../tonal", "sub/tonal"])
+def test_a_name_that_is_no_files_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_phone_model(tmp_path / "m.onnx", hears="tones", language_model=name)
+    with pytest.raises(
+        ModelFileError, match="m.onnx: its card names the language model .*, which is no name"
+    ):
+        Transcriber(path)
+
+
+def test_the_language_model_is_no_file_of_the_working_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.with_name("tonal.srlm.xz").rename(tmp_path / "tonal")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelFileError, match="which is not here"):
+        Transcriber(model)
+
+
+def test_a_link_leads_to_the_language_model_too(model: Path, clip: Path, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "mine.onnx"
+    link.parent.mkdir()
+    link.symlink_to(model)
+    assert Transcriber(link).transcribe(clip).text == "abba cab"
+
+
+def test_a_path_is_no_name_of_a_shipped_one(
+    model: Path,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("./books-en", "./none"):
+        assert main(["transcribe", "-m", str(model), str(clip), "--lm", name]) == 1
+        assert "no such language model" in capsys.readouterr().err
+
+
 def test_an_exported_copy_keeps_the_name(model: Path, clip: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

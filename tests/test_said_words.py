@@ -47,6 +47,24 @@ def decode(
     return decoder.decode(frames[None], [len(frames)], n_best=n_best)[0]
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("n_best", [1, 4])
+def test_a_full_beam_that_holds_every_future_finds_the_best_texts(seed: int, n_best: int) -> None:
+    lm = bigrams(tuple(SAID.ways), "word", seed)
+    frames = emissions(10, len(PHONES), seed, peakiness=0.5)
+    # Seven words or the begin to go on from, ten nodes of the trie, two endings: at most 160 futures.
+    small, large = (
+        BeamConfig(**UNLIMITED | {"beam_size": size}, log_add=False, alpha=0.7, beta=0.4)
+        for size in (160 * n_best, 60_000)
+    )
+    expected, found = (decode(frames, config, n_best, lm=lm) for config in (large, small))
+    assert [(h.text, h.frames, h.ends) for h in found] == [(h.text, h.frames, h.ends) for h in expected]
+    assert [h.score for h in found] == pytest.approx([h.score for h in expected], abs=1e-9)
+    stream = BeamDecoder(PHONES, large, pronunciations=SAID, lm=lm).stream()
+    stream.accept(frames)
+    assert stream.size > 2 * 160 * 4  # or nothing was full
+
+
 def hear(phones: str, noise: float = 6.0) -> NDArray[np.float64]:
     """Log posteriors in which phones are likely, a blank after each."""
     ids = [i for token in PHONES.encode(phones) for i in (token, 0)]

@@ -11,7 +11,7 @@ from speechrnn.lm import NgramModel, read_lm
 from speechrnn.runtime.model_registry import find_lm
 
 DEFAULT_BOOST = 5.0  # nats
-NO_LM = Path("none")
+NO_LM = "none"
 
 
 def add_decoding_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,6 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--lm",
-        type=Path,
         metavar="FILE",
         help="n-gram language model (.arpa, .arpa.gz, .srlm, .lm.bin), or the name of a shipped one; default: the one "
         "that the model names, if any; none for none",
@@ -107,10 +106,10 @@ def read_decoding_options(args: argparse.Namespace, *, n_best: int = 1) -> Decod
     )
 
 
-def open_lm(path: Path) -> NgramModel:
+def open_lm(name: str) -> NgramModel:
     """Read a language model, by its name or path; a large ARPA file takes a while."""
     with Progress("reading the language model", total=1):
-        return read_lm(find_lm(path), verify=True)  # damaged arrays would crash compiled code
+        return read_lm(find_lm(name), verify=True)  # damaged arrays would crash compiled code
 
 
 def hot_words(text: str) -> dict[str, float]:

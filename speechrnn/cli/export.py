@@ -5,11 +5,13 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.model_options import add_pronunciations_option
+from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation import Evaluation, evaluate
 from speechrnn.manifest import Utterance, read_manifest
@@ -22,6 +24,7 @@ from speechrnn.pronunciations import Pronunciations
 from speechrnn.runtime import ModelFile, Transcriber, find_model
 from speechrnn.runtime.metadata import write_metadata
 from speechrnn.runtime.model_file import DECODING_KEY, PRONUNCIATIONS_KEY
+from speechrnn.runtime.own_lm import add_own_lm
 
 CARD_KEYS = ("name", "description", "hears", "data", "licence", "results", "seed", "language_model")
 
@@ -138,11 +141,13 @@ def describe(output: Path, precision: Precision) -> str:
 
 def compare(source: str, output: Path, utterances: Sequence[Utterance]) -> Iterator[str]:
     """Evaluate the network unrounded and as it was written: size, errors and time, a line each."""
+    origin = replace(ModelFile(output).info, path=find_model(source))  # a language model lies beside it
+    decoding = add_own_lm(origin, DecodingOptions())
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.onnx"
         export(source, single, precision="single", card=None)
         for path in (single, output):
-            transcriber = Transcriber(path)
+            transcriber = Transcriber(path, decoding=decoding)
             with Progress("evaluating", total=len(utterances)) as progress:
                 start = time.perf_counter()
                 evaluation = evaluate(transcriber, utterances, on_utterance=progress.advance)

@@ -8,18 +8,19 @@ from typing import Any
 from speechrnn.cli.console import put, stages
 from speechrnn.lm import read_lm
 from speechrnn.lm.binary import is_binary
+from speechrnn.runtime.model_registry import find_lm
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the model and the form of the answer."""
-    parser.add_argument("model", metavar="LM", type=Path, help="language model: .arpa, .arpa.gz or .srlm")
+    parser.add_argument("model", metavar="LM", help="language model, or the name of a shipped one")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the whole file and print."""
     with stages() as begin:
-        description = describe(args.model, begin(f"reading {args.model}"))
+        description = describe(find_lm(args.model), begin(f"reading {args.model}"))
     if args.json:
         put(json.dumps(description, ensure_ascii=False, indent=2))
         return 0

@@ -5,18 +5,18 @@ import functools
 import json
 import operator
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from speechrnn.cli.console import put, stages
 from speechrnn.cli.lm_text import add_text_arguments, read_texts
 from speechrnn.lm import Perplexity, measure_perplexity, read_lm
 from speechrnn.lm.ngram import LmUnit
+from speechrnn.runtime.model_registry import find_lm
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the model, the texts and the form of the answer."""
-    parser.add_argument("model", metavar="LM", type=Path, help="language model: .arpa, .arpa.gz or .srlm")
+    parser.add_argument("model", metavar="LM", help="language model, or the name of a shipped one")
     add_text_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     measured: dict[str, Perplexity] = {}
     with stages() as begin:
-        model = read_lm(args.model, on_progress=begin(f"reading {args.model}"))
+        model = read_lm(find_lm(args.model), on_progress=begin(f"reading {args.model}"))
         for source in dict.fromkeys(args.texts):
             text = read_texts([source], unit=model.unit, normalization=args.normalize, begin=begin)
             measured[source] = measure_perplexity(model, text)

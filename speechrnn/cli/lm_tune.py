@@ -30,7 +30,9 @@ from speechrnn.runtime.decoding_choice import LmChoice
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add language model, manifest and grid."""
-    parser.add_argument("--lm", type=Path, required=True, metavar="FILE", help="language model")
+    parser.add_argument(
+        "--lm", required=True, metavar="FILE", help="language model, or the name of a shipped one"
+    )
     parser.add_argument(
         "--manifest", required=True, metavar="FILE", help="recordings that the model was not trained on"
     )

@@ -5,8 +5,10 @@ import argparse
 from speechrnn.cli.cut_manifest import add_cut_arguments, write_pieces
 from speechrnn.cli.model_options import number, open_transcriber
 from speechrnn.cutting.segmentation import SegmentationOptions, segment_utterances
+from speechrnn.decoding import DecodingOptions
 from speechrnn.manifest import read_manifest
 
+WITHOUT_LM = DecodingOptions(alpha=0.0)  # the text is known
 EPILOG = """\
 The model need not be good, one of a few epochs will do: pauses are found by energy, the text is known, and the
 model tells between which words a pause lies.
@@ -42,5 +44,5 @@ def run(args: argparse.Namespace) -> int:
     """Cut, write and sum up; status 1 if utterances had to be left out, each named."""
     utterances = read_manifest(args.source)
     options = SegmentationOptions(min_pause_s=args.min_pause, min_piece_s=args.min_piece)
-    model = open_transcriber(args)
+    model = open_transcriber(args, WITHOUT_LM)
     return write_pieces(segment_utterances(utterances, model, options), args, total=len(utterances))

@@ -6,8 +6,10 @@ from speechrnn.cli.console import say
 from speechrnn.cli.cut_manifest import add_cut_arguments, write_pieces
 from speechrnn.cli.model_options import number, open_transcriber
 from speechrnn.cutting.word_clips import cut_words, that_say
+from speechrnn.decoding import DecodingOptions
 from speechrnn.manifest import read_manifest
 
+WITHOUT_LM = DecodingOptions(alpha=0.0)  # the text is known
 EPILOG = """\
 Clips to train a keyword model on, of people who never recorded any: the text is known, and a CTC model of characters
 or of phones tells where in the audio each word is.
@@ -43,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
         )
         return 2
     utterances = that_say(words, read_manifest(args.source))
-    pieces = cut_words(utterances, open_transcriber(args), words, clip_s=args.clip_seconds)
+    pieces = cut_words(utterances, open_transcriber(args, WITHOUT_LM), words, clip_s=args.clip_seconds)
     return write_pieces(pieces, args, total=len(utterances))

@@ -30,8 +30,8 @@ class BeamConfig:
     """How wide the search is, and what counts for how much."""
 
     beam_size: int = 50
-    """Prefix endings (in a blank or in a token) that survive a frame; of those that a language model will treat alike
-    from then on, only as many as texts are asked for."""
+    """Prefix endings (in a blank or in a token) that survive a frame; where phones are read as words, of those that the
+    language model will treat alike from then on only as many as texts are asked for."""
     beam_threshold: float = 25.0
     """Nats behind the best at which a prefix is dropped."""
     top_tokens: int = 40

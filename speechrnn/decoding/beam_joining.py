@@ -17,9 +17,10 @@ def drop_joined(
 ) -> None:
     """Drop candidates behind which enough better ones have the same future, in place, if the beam cannot hold all.
 
-    Where ``options.num_alike`` texts are asked for, so many go on of each future: no text that is among the best in
-    the end was behind as many that end as it does. What ``finish`` returns is as if the beam were that much larger.
-    Where the beam holds all, nothing is dropped, as a prefix may still gain by the paths of its own beginning.
+    Where ``options.num_alike`` texts are asked for, so many go on of each future. With the best path of each text that
+    loses nothing: no text that is among the best in the end was ever behind so many that end as it does. With the sum
+    of paths it may, as a prefix still gains by the paths of its own beginning; the room in the beam is worth more where
+    words are long, and so is taken only if the beam is full.
 
     Args:
         beam: The prefixes alive.

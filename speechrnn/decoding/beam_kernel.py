@@ -103,7 +103,7 @@ def offer_stays(beam: Any, size: int, after: Any, candidates: Any) -> int:
 
 @njit(cache=True)
 def lowest_useful(totals: Any, options: Any) -> float:
-    """Find the total below which a candidate cannot survive, whatever else is offered."""
+    """Find the total below which a candidate cannot survive, whatever else is offered, unless some are joined."""
     if len(totals) == 0:
         return MINUS_INFINITY
     floor = totals.max() - options.threshold
@@ -302,7 +302,7 @@ def advance(
             options,
         )
         forget_rows(beam, size, tree, row_of_node, after)
-        if options.has_lm and count:
+        if options.joins and count:
             drop_joined(beam, count, candidates, table, tree, tokens, options)
         size = survive(
             beam,

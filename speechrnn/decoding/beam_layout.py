@@ -167,8 +167,10 @@ class Options(NamedTuple):
 
     beam_size: int
     threshold: float
+    joins: bool
+    """Whether prefixes that nothing yet to come tells apart are joined."""
     num_alike: int
-    """Texts asked for: of prefixes that a language model will treat alike from here on, no more need go on."""
+    """How many of those go on: as many as texts are asked for."""
     top_tokens: int
     token_threshold: float
     sums: bool

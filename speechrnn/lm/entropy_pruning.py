@@ -31,19 +31,12 @@ def choose_useful(
         levels: The n-grams of each order.
         kept: Which of them may stay.
         probs: Of each order, P(last word | the words before it).
-        most: N-grams to keep, unigrams counted.
+        most: N-grams to keep, unigrams counted, as ``check_room`` wants them; fewer stay where several cost the same.
 
     Returns:
         Which stay, for each order.
-
-    Raises:
-        ConfigError: If these are fewer than there are unigrams.
     """
     num_words = int(kept[0].sum())
-    if most < num_words:
-        raise ConfigError(
-            f"most_ngrams must be >= the {num_words} words of the model, got {most}; leave out words with a vocabulary"
-        )
     losses = [np.empty(0)] + [
         lose_each(level, mask, high, low)
         for level, mask, high, low in zip(levels[1:], kept[1:], probs[1:], probs, strict=False)
@@ -54,6 +47,18 @@ def choose_useful(
             np.maximum.at(losses[order - 1], needed[rows], losses[order][rows])
     bound = bound_of(np.concatenate(losses), most - num_words)
     return [kept[0], *(loss > bound for loss in losses[1:])]
+
+
+def check_room(num_words: int, most: int) -> None:
+    """Check that there is room for the unigrams.
+
+    Raises:
+        ConfigError: If fewer n-grams are to stay than there are words.
+    """
+    if most < num_words:
+        raise ConfigError(
+            f"most_ngrams must be >= the {num_words} words of the model, got {most}; leave out words with a vocabulary"
+        )
 
 
 def bound_of(losses: NDArray[np.float64], most: int) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.lm.counts import BEGIN, SPECIAL, NgramCounts, count_ngrams, number_words
-from speechrnn.lm.entropy_pruning import back_off, choose_useful
+from speechrnn.lm.entropy_pruning import back_off, check_room, choose_useful
 from speechrnn.lm.ngram import LM_UNITS, LmUnit, NgramModel
 from speechrnn.lm.progress import OnProgress, ignore_progress
 from speechrnn.lm.trie import Trie, to_model
@@ -69,6 +69,8 @@ def estimate_model(
         (5, 4)
     """
     thresholds = check_prune(prune, order)
+    if most_ngrams is not None and most_ngrams < 1:
+        raise ConfigError(f"most_ngrams must be >= 1, got {most_ngrams}")
     if unit not in LM_UNITS:
         raise ConfigError(f"unit must be one of {', '.join(LM_UNITS)}, got {unit!r}")
     words, text = number_words(sentences)
@@ -78,6 +80,8 @@ def estimate_model(
     if most_words is not None:
         allowed = choose_frequent(levels[0].counts, allowed, most_words)
     kept = choose_kept(levels, thresholds, allowed)
+    if most_ngrams is not None:
+        check_room(int(kept[0].sum()), most_ngrams)
     smoothed = smooth(levels, kept, on_order=lambda done: report(order + done, 2 * order))
     if most_ngrams is not None:
         kept, smoothed = prune_useless(levels, kept, smoothed, most_ngrams)
@@ -272,7 +276,9 @@ def join_levels(
         rows = np.flatnonzero(is_kept)
         keys.append(nodes[level.contexts[rows]] * num_words + word_ids[level.words[rows]])
         log_probs.append(to_log(result.probs[rows]))
-        backoffs.append(to_log(weight[rows]))
+        backoffs.append(
+            np.log(np.maximum(weight[rows], LEAST))
+        )  # above 1 where what was pruned is rarer than thought
         suffixes.append(nodes[level.suffixes[rows]])
         nodes = end + np.cumsum(is_kept) - 1
         end += len(rows)
@@ -280,5 +286,5 @@ def join_levels(
 
 
 def to_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take the natural log of probabilities and weights in [0, 1]; rounding may have gone beyond."""
+    """Take the natural log of probabilities in [0, 1]; rounding may have gone beyond."""
     return np.log(np.clip(values, LEAST, 1.0))

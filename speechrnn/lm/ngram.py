@@ -18,6 +18,8 @@ LM_UNITS = ("word", "character")
 UNKNOWN, BEGIN_OF_SENTENCE, END_OF_SENTENCE = "<unk>", "<s>", "</s>"
 SPACE = "<space>"
 """How a model of characters spells the space, which separates the tokens of a file."""
+STEPS = (1e-6, 10.0)
+"""What log probabilities may be rounded to multiples of, nats: finer float32 has not, and coarser say nothing."""
 ARRAYS = {
     "words": np.int32,
     "log_probs": np.float32,
@@ -129,10 +131,11 @@ class NgramModel:
         The probabilities after a context then sum to 1 only about.
 
         Raises:
-            ConfigError: If ``step`` is not > 0 and finite.
+            ConfigError: If ``step`` is out of ``STEPS``.
         """
-        if not 0 < step < np.inf:
-            raise ConfigError(f"step must be > 0 nats and finite, got {step}")
+        least, most = STEPS
+        if not least <= step <= most:
+            raise ConfigError(f"step must be in [{least:g}, {most:g}] nats, got {step}")
         log_probs, backoffs = (
             (np.round(each / step) * step).astype(np.float32) for each in (self.log_probs, self.backoffs)
         )
