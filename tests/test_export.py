@@ -16,10 +16,12 @@ from networks import LABELS, make_model, noise
 from speechrnn.audio import load_audio
 from speechrnn.cli.main import main
 from speechrnn.errors import CheckpointError, ModelFileError
+from speechrnn.lm import estimate_model, write_lm
 from speechrnn.nn import export
 from speechrnn.nn.checkpoint import checkpoint_entry
 from speechrnn.nn.export import TOLERANCE, export_checkpoint, export_model
 from speechrnn.nn.model import SpeechModel
+from speechrnn.nn.restore import restore_model
 from speechrnn.runtime import ModelFile, shipped_models
 
 EVERY_ENCODER = list(itertools.product(["rnn", "gru", "lstm"], [False, True], ["none", "layer", "batch"]))
@@ -318,6 +320,21 @@ def test_a_model_file_is_exported_again_with_its_card_and_measured(
     assert re.match(r"int8 +5\.\d\d MB +WER", int8)
     old, new = ModelFile(shipped_models()["an4"]).info, ModelFile(small).info
     assert (new.card, new.decoding) == (old.card, old.decoding)
+
+
+def test_what_rounding_costs_is_measured_with_the_models_own_language_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, table = tmp_path / "own" / "mine.onnx", tmp_path / "three.tsv"
+    mine.parent.mkdir()
+    lines = (SAMPLES / "transcripts.tsv").read_text().splitlines()
+    table.write_text("\n".join(line if i == 0 else f"{SAMPLES}/{line}" for i, line in enumerate(lines[:4])))
+    export_model(
+        restore_model(shipped_models()["an4"]), mine, card={"name": "mine", "language_model": "tiny"}
+    )
+    write_lm(estimate_model([["enter", "six"], ["repeat"]], order=2), mine.with_name("tiny.srlm.xz"))
+    assert main(["export", str(mine), str(tmp_path / "small.onnx"), "--int8", "--check", str(table)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
