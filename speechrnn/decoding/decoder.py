@@ -77,9 +77,8 @@ class DecodingOptions:
     @property
     def restricts_text(self) -> bool:
         """Whether anything is asked for that only texts can have, not labels."""
-        asked = [
-            f.name for f in fields(self) if f.default is None and f.name != "alpha"
-        ]  # which weighs the lm
+        # alpha weighs a language model; without one it asks for nothing.
+        asked = [f.name for f in fields(self) if f.default is None and f.name != "alpha"]
         return any(getattr(self, name) is not None for name in asked)
 
     @property

@@ -276,9 +276,8 @@ def join_levels(
         rows = np.flatnonzero(is_kept)
         keys.append(nodes[level.contexts[rows]] * num_words + word_ids[level.words[rows]])
         log_probs.append(to_log(result.probs[rows]))
-        backoffs.append(
-            np.log(np.maximum(weight[rows], LEAST))
-        )  # above 1 where what was pruned is rarer than thought
+        # Weights may be above 1 where an n-gram that stays is rarer than backing off would make it.
+        backoffs.append(np.log(np.maximum(weight[rows], LEAST)))
         suffixes.append(nodes[level.suffixes[rows]])
         nodes = end + np.cumsum(is_kept) - 1
         end += len(rows)
