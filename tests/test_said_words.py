@@ -213,6 +213,12 @@ def test_a_large_text_may_have_more_rare_words_than_the_dictionary_says(
 
 def test_without_words_asked_for_phones_stay_phones() -> None:
     assert decode(hear("B A"), config=BeamConfig(beam_size=20))[0].text == "B A"
+    assert decode(hear("B A"), hot_words={"B A": 1.0})[0].text == "B A"
+    with pytest.raises(
+        TextError,
+        match=r"hot word 'bay': the model writes phones; it is read as words with a language model or a lexicon",
+    ):
+        decode(hear("B A"), hot_words={"bay": 1.0})
     assert decode(hear("B A"), BeamConfig(alpha=0.0), lm=bigrams(("bay", "cay"), "word", 0))[0].text == "B A"
 
 

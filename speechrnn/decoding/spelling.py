@@ -51,6 +51,14 @@ class Spelling:
         normalized = " ".join(self.vocabulary.normalize(text).split())
         if not normalized:
             raise ConfigError(f"{kind} {text!r} is empty")
+        if (
+            self.pronunciations is None
+            and self.vocabulary.unit == "phone"
+            and self.vocabulary.unknown(normalized)
+        ):
+            raise TextError(
+                f"{kind} {text!r}: the model writes phones; it is read as words with a language model or a lexicon"
+            )
         if self.pronunciations is None:
             self.vocabulary.encode(normalized, f"{kind} {text!r}")
         elif not self.spell(normalized):
