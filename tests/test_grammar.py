@@ -2,14 +2,19 @@
 
 import pytest
 
-from speechrnn.decoding.grammar import compile_grammar, count_beginnings
+from speechrnn.decoding.grammar import compile_grammar, count_beginnings, determinize
 from speechrnn.decoding.lexicon import Automaton
+from speechrnn.decoding.spelling import Spelling
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.text import Vocabulary
 
 LETTERS = Vocabulary(tuple("abcdefghijklmnopqrstuvwxyz' "), "character", ("lowercase", "collapse_spaces"))
 PIECES = Vocabulary(("▁a", "b", "▁b", "a"), "token")
 WORDS = Vocabulary(("go", "stop", "zero"), "word")
+
+
+def compile_written(lines: list[str], vocabulary: Vocabulary, name: str = "phrases") -> Automaton:
+    return determinize(compile_grammar(lines, Spelling(vocabulary), name))
 
 
 def accepts(automaton: Automaton, vocabulary: Vocabulary, text: str) -> bool:
@@ -46,7 +51,7 @@ def accepts(automaton: Automaton, vocabulary: Vocabulary, text: str) -> bool:
 def test_a_grammar_accepts_its_texts_and_no_others(
     lines: list[str], accepted: list[str], refused: list[str]
 ) -> None:
-    automaton = compile_grammar(lines, LETTERS)
+    automaton = compile_written(lines, LETTERS)
     for text in accepted:
         assert accepts(automaton, LETTERS, text), text
     for text in refused:
@@ -54,15 +59,15 @@ def test_a_grammar_accepts_its_texts_and_no_others(
 
 
 def test_word_pieces_and_words_need_no_separator() -> None:
-    assert accepts(compile_grammar(["ab bab"], PIECES), PIECES, "ab bab")
-    assert accepts(compile_grammar(["go+ stop"], WORDS), WORDS, "go go stop")
+    assert accepts(compile_written(["ab bab"], PIECES), PIECES, "ab bab")
+    assert accepts(compile_written(["go+ stop"], WORDS), WORDS, "go go stop")
 
 
 def test_beginnings_are_counted_up_to_a_limit() -> None:
     # "", a, "a ", "a b", "a c"
-    assert count_beginnings(compile_grammar(["a (b | c)"], LETTERS), 100) == 5
-    assert count_beginnings(compile_grammar(["a (b | c)"], LETTERS), 3) == 3
-    assert count_beginnings(compile_grammar(["a+"], LETTERS), 100) == 100
+    assert count_beginnings(compile_written(["a (b | c)"], LETTERS), 100) == 5
+    assert count_beginnings(compile_written(["a (b | c)"], LETTERS), 3) == 3
+    assert count_beginnings(compile_written(["a+"], LETTERS), 100) == 100
 
 
 @pytest.mark.parametrize(
@@ -83,19 +88,19 @@ def test_beginnings_are_counted_up_to_a_limit() -> None:
 )
 def test_a_line_that_is_no_phrase_is_named(line: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        compile_grammar(["go", line, "<x> = a <x>"], LETTERS, "f.txt")
+        compile_written(["go", line, "<x> = a <x>"], LETTERS, "f.txt")
 
 
 def test_a_character_that_the_model_lacks_is_named_with_its_line() -> None:
     with pytest.raises(TextError, match="f.txt:1: .* no character .ö'"):
-        compile_grammar(["schön wär es"], LETTERS, "f.txt")
+        compile_written(["schön wär es"], LETTERS, "f.txt")
 
 
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"f.txt: no phrases"):
-        compile_grammar(["", "# nothing"], LETTERS, "f.txt")
+        compile_written(["", "# nothing"], LETTERS, "f.txt")
 
 
 def test_a_grammar_too_large_is_refused() -> None:
     with pytest.raises(ConfigError, match="over 100000 states"):
-        compile_grammar(["((<letter>{50}){50}){50}"], LETTERS)
+        compile_written(["((<letter>{50}){50}){50}"], LETTERS)

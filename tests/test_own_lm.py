@@ -51,7 +51,7 @@ def test_the_language_model_beside_the_model_is_used(model: Path, clip: Path) ->
     [
         DecodingOptions(alpha=0.0),
         DecodingOptions(lexicon=["cab", "abba"]),
-        DecodingOptions(phrases=["A B B A C B"]),
+        DecodingOptions(phrases=["abba cab", "cab"]),
     ],
 )
 def test_it_is_left_out_where_it_is_not_wanted(model: Path, clip: Path, decoding: DecodingOptions) -> None:

@@ -211,12 +211,64 @@ def test_a_large_text_may_have_more_rare_words_than_the_dictionary_says(
     assert "does not say 20 of the language model's 23 words" in caplog.text
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_the_phrases_that_are_said_is_the_answer_and_has_the_probability_of_its_best_way(
+    seed: int,
+) -> None:
+    frames = emissions(7, len(PHONES), seed, peakiness=4.0)
+    phrases = ["abbey", "bay cay", "cay [aah]"]
+    texts = all_paths(frames)
+    exact: dict[str, float] = {}
+    for phones, paths in texts.items():
+        for words in parse(phones):
+            if (text := " ".join(words)) in ("abbey", "bay cay", "cay", "cay aah"):
+                log_prob = float(np.logaddexp.reduce([each for each, _ in paths]))
+                exact[text] = max(log_prob, exact.get(text, -np.inf))
+    found = decode(frames, BeamConfig(beam_size=1), n_best=9, phrases=phrases)
+    assert [h.text for h in found] == sorted(exact, key=lambda text: -exact[text])
+    assert [h.log_prob for h in found] == pytest.approx(sorted(exact.values(), reverse=True), abs=1e-9)
+
+
+def test_of_words_that_sound_alike_phrases_tell_which_may_stand_where() -> None:
+    phrases = ["ay bay", "abby cay | abbey bay"]
+    for phones, text in (("A B A", "ay bay"), ("A B C A", "abby cay"), ("A B B A", "abbey bay")):
+        assert decode(hear(phones), phrases=phrases)[0].text == text
+    assert decode(hear("A B"), phrases=["abbey", "abby"])[0].text == "abbey"  # the first of the file
+
+
+def test_the_words_of_phrases_have_times_and_may_be_hot() -> None:
+    [found] = decode(hear("B A C B"), phrases=["(bay | ay)+ cay"])
+    words = split_words(found, PHONES, FrameClock(0.5))
+    assert [(word.text, word.start_s, word.end_s) for word in words] == [("bay", 0.0, 1.5), ("cay", 2.0, 3.5)]
+    frames = hear("B A")
+    frames[0, [2, 3]] = np.log(0.45)  # B or C
+    frames[0, [0, 1]] = np.log(0.05)
+    for word in ("bay", "cay"):
+        assert decode(frames, phrases=["bay", "cay"], hot_words={word: 1.0})[0].text == word
+
+
+def test_phrases_may_say_their_words_themselves() -> None:
+    phrases = ["hey <who>", "<who> = kappa\tC A B A", "hey\tB A", "hey\tB B"]
+    for phones, text in (("B A C A B A", "hey kappa"), ("B B C A B A", "hey kappa"), ("B B", "hey")):
+        assert decode(hear(phones), phrases=phrases)[0].text == text
+    with pytest.raises(
+        ConfigError, match=r"phrases:1: phones stand behind a single word, not behind 'hey you'"
+    ):
+        decode(hear("A"), phrases=["hey you\tA B"])
+    with pytest.raises(TextError, match=r"phrases:2: word 'zed'.*no phone 'Z'"):
+        decode(hear("A"), phrases=["bay", "zed\tZ A"])
+    with pytest.raises(
+        TextError, match=r"phrases:1: word 'zed': the dictionary does not say how 'zed' is said"
+    ):
+        decode(hear("A"), phrases=["zed"])
+
+
 def test_without_words_asked_for_phones_stay_phones() -> None:
     assert decode(hear("B A"), config=BeamConfig(beam_size=20))[0].text == "B A"
     assert decode(hear("B A"), hot_words={"B A": 1.0})[0].text == "B A"
     with pytest.raises(
         TextError,
-        match=r"hot word 'bay': the model writes phones; it is read as words with a language model or a lexicon",
+        match=r"hot word 'bay': the model writes phones; a language model, a lexicon or phrases make words of them",
     ):
         decode(hear("B A"), hot_words={"bay": 1.0})
     assert decode(hear("B A"), BeamConfig(alpha=0.0), lm=bigrams(("bay", "cay"), "word", 0))[0].text == "B A"
@@ -263,12 +315,15 @@ def say(path: Path, tones: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("how", ["--lm", "--lexicon"])
-def test_transcribe_writes_words_with_a_language_model_or_a_lexicon(
+@pytest.mark.parametrize("how", ["--lm", "--lexicon", "--phrases"])
+def test_transcribe_writes_words_with_a_language_model_a_lexicon_or_phrases(
     tones: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     clip = say(tmp_path / "clip.wav", "abbacb")
-    words = words if how == "--lm" else write(tmp_path / "words.txt", "cab", "abba")
+    if how != "--lm":
+        words = write(
+            tmp_path / "words.txt", *(["cab", "abba"] if how == "--lexicon" else ["abba+ (cab | dab)"])
+        )
     assert main(["transcribe", "-m", str(tones), str(clip)]) == 0
     assert capsys.readouterr().out == "A B B A C B\n"
     assert main(["transcribe", "-m", str(tones), str(clip), how, str(words), "-f", "json"]) == 0
@@ -294,9 +349,10 @@ def test_a_model_without_a_dictionary_writes_no_words(
     bare, clip = write_phone_model(tmp_path / "bare.onnx", None), say(tmp_path / "clip.wav", "ab")
     assert main(["transcribe", "-m", str(bare), str(clip), "--lm", str(words)]) == 1
     assert "speechrnn export" in capsys.readouterr().err
-    lexicon = write(tmp_path / "own.txt", "kappa\tA B")
-    assert main(["transcribe", "-m", str(bare), str(clip), "--lexicon", str(lexicon)]) == 0
-    assert capsys.readouterr().out == "kappa\n"
+    own = write(tmp_path / "own.txt", "kappa\tA B")
+    for how in ("--lexicon", "--phrases"):
+        assert main(["transcribe", "-m", str(bare), str(clip), how, str(own)]) == 0
+        assert capsys.readouterr().out == "kappa\n"
 
 
 def test_a_stream_is_words_as_well(tones: Path, words: Path) -> None:

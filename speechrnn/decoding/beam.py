@@ -83,12 +83,13 @@ class BeamDecoder:
         Args:
             vocabulary: Of a CTC model.
             config: Width and weights.
-            pronunciations: How words are said, of a model of phones: with a language model over words or a lexicon,
-                its phones are read as words.
+            pronunciations: How words are said, of a model of phones: with a language model over words, a lexicon or
+                phrases, its phones are read as words.
             lm: Language model over words, or over the model's own tokens.
             lexicon: The only words that may occur; a spelled-out grammar of digits or letters, for example. Where
                 phones are read as words, a word's own phones may stand behind a tab.
-            phrases: The only texts that may be answered.
+            phrases: The only texts that may be answered. Where phones are read as words, a line's only word may have
+                its own phones behind a tab.
             hot_words: Words or phrases and what each adds to the score, in nats.
 
         Raises:
@@ -259,7 +260,9 @@ class BeamStream:
         words, space = Reading("", ()), self.space
         if space.words.said:
             words = read_said(space.words.automaton, space.words.said, space.tokens[tokens], last_word)
-            tokens = self.columns[tokens].tolist()
+        elif space.words.phrases is not None:
+            words = space.words.phrases.read(tokens)
+        tokens = self.columns[tokens].tolist()
         return Hypothesis(
             text=words.text or vocabulary.normalize(vocabulary.decode(tokens)),
             tokens=tuple(tokens),

@@ -84,7 +84,9 @@ class DecodingOptions:
     @property
     def reads_words(self) -> bool:
         """Whether words are asked for, which a model of phones has to be told how to say."""
-        return self.lexicon is not None or (self.uses_lm and self.lm is not None and self.lm.unit == "word")
+        if self.lexicon is not None or self.phrases is not None:
+            return True
+        return self.uses_lm and self.lm is not None and self.lm.unit == "word"
 
     @property
     def uses_lm(self) -> bool:

@@ -7,16 +7,19 @@ repeat, brackets ``( )`` group, and ``<name>`` stands for what a line ``<name> =
     my number is <digit>{4,8} [please]
     <person> = anna | (doctor | professor) who
 
-``<digit>`` (zero to nine) and ``<letter>`` (a to z) are there unless a line says otherwise.
+``<digit>`` (zero to nine) and ``<letter>`` (a to z) are there unless a line says otherwise. Where words are said, not
+written, the phones of a line's only word may stand behind a tab.
 """
 
 import re
 import string
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from speechrnn.decoding.lexicon import NONE, Automaton
+from speechrnn.decoding.lexicon import NONE, Automaton, Reading
+from speechrnn.decoding.spelling import Spelling
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.text import SEPARATOR, Vocabulary
 
@@ -61,23 +64,40 @@ class Repeat(NamedTuple):
 Expression: TypeAlias = Word | Series | Choice | Repeat
 
 
-def compile_grammar(lines: Iterable[str], vocabulary: Vocabulary, name: str = "phrases") -> Automaton:
-    """Compile phrases to a deterministic automaton over tokens; a node where a text may end has word 0.
+class Line(NamedTuple):
+    """A line of a grammar."""
+
+    place: int
+    """Its number."""
+    rule: str
+    """The name of what it says; empty if it is a phrase."""
+    text: str
+    """What may be said."""
+    phones: str
+    """How its only word is said; empty if it is said as usual."""
+
+
+def compile_grammar(lines: Iterable[str], spelling: Spelling, name: str = "phrases") -> "States":
+    """Compile phrases and rules; a state of ``final`` is where a text may end.
 
     Args:
         lines: Phrases and rules; empty lines and those that begin with # are skipped.
-        vocabulary: Of the model.
+        spelling: Of the model.
         name: Of the file, for errors.
 
     Raises:
         ConfigError: If a line is no phrase, with its number; if there is none, or the grammar is too large.
-        TextError: If a word has a character that the vocabulary lacks, with the line's number.
+        TextError: If a word has a character that the vocabulary lacks, or nobody says how to say it, with the line's
+            number.
     """
-    phrases, rules = split_lines(lines)
-    if not phrases:
+    listed = list(split_lines(lines))
+    if all(line.rule for line in listed):
         raise ConfigError(f"{name}: no phrases")
-    states = States(vocabulary)
-    for place, text in phrases:
+    rules = BUILT_IN | {line.rule: line.text for line in listed if line.rule}
+    states = States(add_own_ways(spelling, listed, name))
+    for place, rule, text, _ in listed:
+        if rule:
+            continue
         try:
             end = states.add(Parser(text, rules).expression(), 0)
         except SpeechRNNError as error:
@@ -85,19 +105,33 @@ def compile_grammar(lines: Iterable[str], vocabulary: Vocabulary, name: str = "p
         states.final.add(end)
         if end in states.closure([0]):
             raise ConfigError(f"{name}:{place}: {text!r} may be nothing at all")
-    return determinize(states)
+    return states
 
 
-def split_lines(lines: Iterable[str]) -> tuple[list[tuple[int, str]], dict[str, str]]:
-    """Tell phrases (line, text) from rules."""
-    phrases, rules = [], dict(BUILT_IN)
+def split_lines(lines: Iterable[str]) -> Iterator[Line]:
+    """Tell phrases from rules, and what is said from how."""
     for place, line in enumerate(lines, start=1):
-        rule = RULE.fullmatch(line.strip())
+        text, _, phones = line.partition("\t")
+        rule = RULE.fullmatch(text.strip())
         if rule:
-            rules[rule[1]] = rule[2]
-        elif line.strip() and not line.lstrip().startswith("#"):
-            phrases.append((place, line.strip()))
-    return phrases, rules
+            yield Line(place, rule[1], rule[2].strip(), phones.strip())
+        elif text.strip() and not text.lstrip().startswith("#"):
+            yield Line(place, "", text.strip(), phones.strip())
+
+
+def add_own_ways(spelling: Spelling, lines: Iterable[Line], name: str) -> Spelling:
+    """Have words said as the lines say; errors as ``compile_grammar``. Where words are written it is not read."""
+    own_ways: dict[str, tuple[str, ...]] = {}
+    for line in lines if spelling.is_said else ():
+        if not line.phones:
+            continue
+        place = f"{name}:{line.place}"
+        word = spelling.vocabulary.normalize(line.text).strip()
+        if not re.fullmatch(r"[^\s()\[\]|+*<>{}]+", word):
+            raise ConfigError(f"{place}: phones stand behind a single word, not behind {line.text!r}")
+        spelling.vocabulary.encode(line.phones, f"{place}: word {word!r}")
+        own_ways[word] = (*own_ways.get(word, ()), " ".join(line.phones.split()))
+    return replace(spelling, own_ways=own_ways)
 
 
 class Parser:
@@ -192,10 +226,11 @@ class Parser:
 class States:
     """A non-deterministic automaton over tokens; state 0 begins."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, spelling: Spelling) -> None:
+        self.spelling = spelling
         self.arcs: list[list[tuple[int, int]]] = [[]]
         self.empty_steps: list[list[int]] = [[]]
+        self.said: dict[int, str] = {}  # the words that begin on the way into a state, where words are said
         self.final: set[int] = set()
 
     def new(self) -> int:
@@ -240,12 +275,22 @@ class States:
         return self.join(ends)
 
     def add_word(self, text: str, state: int) -> int:
-        """Add a word with a separator in front of it, where the vocabulary has one."""
-        tokens = self.vocabulary.encode(text)
-        separator = separator_of(self.vocabulary)
-        for token in [separator, *tokens] if separator != NONE else tokens:
+        """Add a word in all ways it is spelled, with a separator in front of it, where the vocabulary has one."""
+        normalized = self.spelling.normalize(text, "word")
+        separator = separator_of(self.spelling.vocabulary)
+        first = [separator] if separator != NONE else []
+        words = normalized.split()
+        ends = [self.add_tokens([*first, *way], words, state) for way in self.spelling.spell(normalized)]
+        return ends[0] if len(ends) == 1 else self.join(ends)
+
+    def add_tokens(self, tokens: Iterable[int], words: Iterable[str], state: int) -> int:
+        """Add one way to spell words."""
+        following = iter(words)
+        for token in tokens:
             target = self.new()
             self.arcs[state].append((token, target))
+            if self.spelling.begins_word(token):
+                self.said[target] = next(following)
             state = target
         return state
 
@@ -268,6 +313,24 @@ class States:
                 targets.setdefault(token, set()).add(target)
         return {token: self.closure(reached) for token, reached in targets.items()}
 
+    def read(self, tokens: Sequence[int]) -> Reading:
+        """Find the words that tokens are, of several phrases that sound alike the first; words must be said.
+
+        The tokens must be a text, whole.
+        """
+        trails: dict[int, tuple[tuple[int, str], ...]] = dict.fromkeys(self.closure([0]), ())
+        for place, token in enumerate(tokens):
+            onward: dict[int, tuple[tuple[int, str], ...]] = {}
+            for state in sorted(trails):  # as the lines stand
+                for arc, target in self.arcs[state]:
+                    if arc == token:
+                        begun = ((place, self.said[target]),) if target in self.said else ()
+                        for reached in self.closure([target]):
+                            onward.setdefault(reached, trails[state] + begun)
+            trails = onward
+        trail = trails[min(trails.keys() & self.final)]
+        return Reading(" ".join(word for _, word in trail), tuple(place for place, _ in trail))
+
 
 def separator_of(vocabulary: Vocabulary) -> int:
     """Find the token between words, or NONE: word pieces and words need none."""
@@ -275,9 +338,9 @@ def separator_of(vocabulary: Vocabulary) -> int:
 
 
 def determinize(states: States) -> Automaton:
-    """Make at most one arc of each token leave a node (the subset construction)."""
+    """Make at most one arc of each token leave a node (the subset construction); where a text may end is word 0."""
     start = states.closure([0])
-    separator = separator_of(states.vocabulary)
+    separator = separator_of(states.spelling.vocabulary)
     if separator != NONE:  # a text does not begin with one
         start = states.step(start)[separator]
     numbers = {start: 0}

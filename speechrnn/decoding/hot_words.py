@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from speechrnn.decoding.beam_layout import HotWords
 from speechrnn.decoding.spelling import Spelling
-from speechrnn.errors import ConfigError
+from speechrnn.errors import ConfigError, TextError
 
 
 class HotTrie(NamedTuple):
@@ -37,7 +37,7 @@ def make_hot_words(
         hot_words: Words or phrases and what each adds, in nats.
 
     Raises:
-        TextError: If one has a character that the vocabulary lacks.
+        TextError: If one has a character that the vocabulary lacks, or is a word where phones are written.
         ConfigError: If one is empty, or its weight is no finite number.
     """
     trie = make_hot_trie(spelling, hot_words)
@@ -84,6 +84,10 @@ def make_hot_trie(spelling: Spelling, hot_words: Mapping[str, float]) -> HotTrie
     for text, weight in hot_words.items():
         if not np.isfinite(weight):
             raise ConfigError(f"hot word {text!r} must have a finite weight, got {weight!r}")
+        if spelling.vocabulary.unit == "phone" and not spelling.is_said and spelling.vocabulary.unknown(text):
+            raise TextError(
+                f"hot word {text!r}: the model writes phones; a language model, a lexicon or phrases make words of them"
+            )
         for tokens in spelling.spell(spelling.normalize(text, "hot word")):
             add_hot_word(trie, tokens, weight)
     return trie

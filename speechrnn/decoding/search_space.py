@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from speechrnn.decoding.beam_layout import HotWords, LanguageModel, Lexicon, Options
-from speechrnn.decoding.grammar import compile_grammar, count_beginnings, separator_of
+from speechrnn.decoding.grammar import States, compile_grammar, count_beginnings, determinize, separator_of
 from speechrnn.decoding.hot_words import make_hot_words
 from speechrnn.decoding.lexicon import Automaton, lay_out, look_ahead, make_trie, read_words, unigram_scores
 from speechrnn.decoding.spelling import Spelling
@@ -55,6 +55,8 @@ class Words(NamedTuple):
     """Whether nothing else may be said."""
     said: Sequence[str] = ()
     """The words, where phones are read as words."""
+    phrases: States | None = None
+    """The phrases, where phones are read as such."""
 
 
 ANYTHING = Words(Automaton([{}], [[]]), np.zeros(1), [], separated=False, closed=False)
@@ -77,17 +79,17 @@ def make_search_space(
     if config.alpha == 0:
         lm = None
     over_tokens = lm is not None and lm.unit == "character"
-    if over_tokens or (lm is None and lexicon is None):
+    if over_tokens or (lm is None and lexicon is None and phrases is None):
         spelling = Spelling(vocabulary)
     token_words = match_tokens(vocabulary, lm) if lm is not None and over_tokens else {}
     counted = config.beta != 0 and not over_tokens  # then it is tokens that count
     words, spelling = choose_words(spelling, None if over_tokens else lm, lexicon, phrases, counted=counted)
     num_choices = max(map(len, words.automaton.words))
-    if words.said:
+    if spelling.is_said:
         config = replace(config, top_tokens=config.top_tokens * (1 + num_choices))
-    if words.closed and not words.separated:
-        config = exhaustive(config, words.automaton, len(vocabulary))
     tokens = spelling.make_tokens(token_words, num_choices=num_choices)
+    if words.closed and not words.separated:
+        config = exhaustive(config, words.automaton, len(tokens))
     return SearchSpace(
         config=config,
         lm=lm_arrays(lm),
@@ -117,11 +119,14 @@ def choose_words(
     *,
     counted: bool,
 ) -> tuple[Words, Spelling]:
-    """Decide which words may be said, and whether words matter at all; returns a lexicon's own spelling, too."""
+    """Decide which words may be said, and whether words matter at all; returns the spelling of a list, too."""
     if phrases is not None:
         lines, name = read_lines(phrases, "phrases")
-        automaton = compile_grammar(lines, spelling.vocabulary, name)
-        return Words(automaton, np.zeros(len(automaton.words)), [0], separated=False, closed=True), spelling
+        states = compile_grammar(lines, spelling, name)
+        automaton = determinize(states)
+        said = states if spelling.is_said else None
+        ahead = np.zeros(len(automaton.words))
+        return Words(automaton, ahead, [0], separated=False, closed=True, phrases=said), states.spelling
     if lexicon is not None:
         texts, spelling = read_words(spelling, *read_lines(lexicon, "lexicon"))
     elif lm is not None:

@@ -51,21 +51,14 @@ class Spelling:
         normalized = " ".join(self.vocabulary.normalize(text).split())
         if not normalized:
             raise ConfigError(f"{kind} {text!r} is empty")
-        if (
-            self.pronunciations is None
-            and self.vocabulary.unit == "phone"
-            and self.vocabulary.unknown(normalized)
-        ):
-            raise TextError(
-                f"{kind} {text!r}: the model writes phones; it is read as words with a language model or a lexicon"
-            )
         if self.pronunciations is None:
             self.vocabulary.encode(normalized, f"{kind} {text!r}")
         elif not self.spell(normalized):
             unknown = [word for word in normalized.split() if not self.ways_to_say(word)]
             raise TextError(
-                f"{kind} {text!r}: the dictionary does not say how {unknown[0]!r} is said; in a lexicon its phones may "
-                f"stand behind it and a tab, such as {' '.join(self.vocabulary.tokens[:3])}"
+                f"{kind} {text!r}: the dictionary does not say how {unknown[0]!r} is said; in a lexicon or "
+                "alone in a line of phrases its phones may stand behind it and a tab, such as "
+                f"{' '.join(self.vocabulary.tokens[:3])}"
             )
         return normalized
 
@@ -96,6 +89,10 @@ class Spelling:
         """Mark the first of a word's phones as its beginning."""
         first, *others = phones
         return [first + self.num_phones, *others]
+
+    def begins_word(self, token: int) -> bool:
+        """Tell whether a token of the search is the beginning of a word that is said."""
+        return self.is_said and token > self.num_phones
 
     def can_spell(self, word: str) -> bool:
         """Tell whether a word can be written as it stands, or said."""

@@ -92,8 +92,9 @@ class Interpreter:
         return self.info.vocabulary.unit == "phone" and self.options.reads_words
 
     def find_pronunciations(self) -> Pronunciations:
-        """Take the model's dictionary; where it has none, a lexicon may say all of its words itself."""
-        if not self.info.packed_pronunciations and self.options.lexicon is not None:
+        """Take the model's dictionary; where it has none, a lexicon or phrases may say all words themselves."""
+        lists = (self.options.lexicon, self.options.phrases)
+        if not self.info.packed_pronunciations and any(each is not None for each in lists):
             return Pronunciations({})
         return self.info.pronunciations
 
