@@ -193,8 +193,8 @@ def refuse_header(data: bytes, name: str) -> None:
     for beginning, kind in HEADERS.items():
         if data.startswith(beginning):
             raise AudioError(
-                f"{name}: is a sound file ({kind}), not raw PCM; decode it first, or give it to "
-                "`speechrnn transcribe -` without --stream"
+                f"{name}: is a sound file ({kind}), not raw PCM; name the file instead, or decode it first; "
+                "`speechrnn transcribe -` reads it without --stream"
             )
 
 

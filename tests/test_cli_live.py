@@ -145,7 +145,10 @@ def test_a_sound_file_is_no_raw_pcm(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "standard input: is a sound file (" in captured.err
-    assert "not raw PCM; decode it first, or give it to `speechrnn transcribe -` without" in captured.err
+    assert (
+        "not raw PCM; name the file instead, or decode it first; `speechrnn transcribe -` reads"
+        in captured.err
+    )
 
 
 class FakeMicrophone(Microphone):

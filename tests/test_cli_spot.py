@@ -2,7 +2,9 @@
 
 import io
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +13,11 @@ import pytest
 import soundfile
 from tiny_model import SAMPLE_RATE, speak, write_model
 
+from speechrnn.cli import live_options
 from speechrnn.cli.main import main
 from speechrnn.cli.spot import Meter
 from speechrnn.decoding.keywords import Keyword
+from speechrnn.live_audio import Microphone
 
 
 @pytest.fixture
@@ -54,6 +58,51 @@ def test_pcm_comes_on_standard_input(
     assert json.loads(capsys.readouterr().out)["label"] == "abca"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stream_that_is_ended_by_a_signal_tells_what_was_heard(
+    model: str, number: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ended(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            data = super().read1(size)
+            if not data:
+                signal.raise_signal(number)
+            return data
+
+    samples = (speak("abca") * 32767).astype("<i2")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Ended(samples.tobytes())))
+    assert main(["spot", "-m", model, "--keywords", "abca", "-"]) == status
+    assert json.loads(capsys.readouterr().out)["label"] == "abca"
+
+
+def test_a_microphone_is_searched_until_it_is_interrupted(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class FakeMicrophone(Microphone):
+        """Hears the beginning of a keyword, then Ctrl-C; the rest waits to be asked for."""
+
+        lost_s = 0.0
+
+        def __init__(self, *, sample_rate: int, device: int | str | None) -> None:
+            pass
+
+        def __enter__(self) -> Iterator[np.ndarray]:
+            yield from np.split(speak("abca"), 4)[:2]
+            raise KeyboardInterrupt
+
+        def __exit__(self, *exception: object) -> None:
+            pass
+
+        def drain(self) -> Iterator[np.ndarray]:
+            return iter(np.split(speak("abca"), 4)[2:])
+
+    monkeypatch.setattr(live_options, "Microphone", FakeMicrophone)
+    assert main(["spot", "-m", model, "--keywords", "abca", "--mic"]) == 0
+    [hit] = capsys.readouterr().out.splitlines()
+    assert json.loads(hit)["start_s"] == pytest.approx(0.1, abs=0.03)
+
+
 @pytest.mark.parametrize("arguments", [[], ["-", "a.wav"], ["--mic", "0", "a.wav"]])
 def test_there_is_one_kind_of_input(
     model: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -79,7 +128,8 @@ def test_what_raw_pcm_is_goes_with_raw_pcm_only(
         ("", "keywords: no keyword"),
         ("abca, abca", "label 'abca' is taken"),
         ("bcb, abca, ABCA @r3", "keywords 'abca' and 'r3' have a spelling that is the same"),
-        ("xyz", "has no character 'x'"),
+        ("xyz", "keywords:1: keyword 'xyz': the vocabulary of"),
+        ("abca, xyz", "keywords:2: keyword 'xyz': "),
         ("abca #2", "threshold must be in [0, 1]"),
     ],
 )
@@ -105,6 +155,18 @@ def test_enroll_then_spot(
     assert json.loads(capsys.readouterr().out)["label"] == "open sesame"
     assert main(["enroll", "open sesame", "-m", model, *clips]) == 1
     assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+
+
+def test_enroll_makes_a_file_of_any_phrase_and_refuses_a_name_before_it_hears(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips = [record(tmp_path / f"{i}.wav", "abc") for i in range(3)]
+    assert main(["enroll", "../on / off", "-m", model, *clips]) == 0
+    assert (tmp_path / ".._on_off.npz").exists()
+    capsys.readouterr()
+    assert main(["enroll", "open", "-m", model, "no.wav", "-o", "open.txt"]) == 1
+    assert "open.txt: the file of an enrolled keyword must end in .npz" in capsys.readouterr().err
 
 
 def test_enroll_tells_how_well_each_clip_of_a_folder_is_found(

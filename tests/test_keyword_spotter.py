@@ -3,6 +3,7 @@
 import logging
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from tiny_model import SAMPLE_RATE, speak, write_model
 
+from speechrnn.cli.tuned_model import keep_choice
 from speechrnn.decoding.keyword_hits import HitOptions
+from speechrnn.decoding.keyword_search import SearchOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import AudioError, ConfigError, TextError
 from speechrnn.runtime import keyword_spotter
@@ -180,6 +183,45 @@ def test_short_keywords_are_warned_of(model: ModelFile, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING):
         KeywordSpotter(model, [LONG])
     assert not caplog.text
+    with caplog.at_level(logging.WARNING):
+        KeywordSpotter(model, [replace(ABC, threshold=1.0)])
+    assert "at its threshold of 1 it is hardly ever found" in caplog.text
+
+
+def test_keywords_that_take_too_long_to_say_are_warned_of(
+    model: ModelFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    for size, is_warned in ((12, False), (13, True)):  # twelve tokens take a second
+        caplog.clear()
+        keyword = Keyword(label="x", spellings=(("abc" * 5)[:size],))
+        with caplog.at_level(logging.WARNING):
+            KeywordSpotter(model, [keyword], SpotterOptions(search=SearchOptions(longest_s=1.0)))
+        assert (
+            "'x' is very long: what takes longer than 1 s to say is never found" in caplog.text
+        ) == is_warned
+
+
+def test_a_models_threshold_is_of_keywords_that_are_typed_without_a_boost(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "tones.onnx")
+    keep_choice(path, lambda choice: replace(choice, keyword_thresholds={"abc": 0.05}))
+    model = ModelFile(path, threads=1)
+    template = np.log(np.full((5, len(model.info.vocabulary)), 1 / len(model.info.vocabulary), np.float32))
+    for keyword, threshold in (
+        (ABC, 0.05),
+        (replace(ABC, threshold=0.2), 0.2),
+        (replace(ABC, boost=1.0), 0.5),
+        (replace(ABC, templates=(template,)), 0.58),
+        (replace(ABC, spellings=(), templates=(template,)), 0.6),
+    ):
+        assert KeywordSpotter(model, [keyword]).thresholds == (threshold,)
+
+
+def test_samples_that_are_whole_numbers_and_times_that_are_none_are_refused(model: ModelFile) -> None:
+    spotter = KeywordSpotter(model, [ABC])
+    with pytest.raises(AudioError, match=r"must be floating-point numbers in \[-1, 1\], got whole ones"):
+        spotter.feed((speak("abc") * 32767).astype(np.int16))
+    with pytest.raises(ConfigError, match="at_s must be finite, got nan"):
+        spotter.feed(speak("abc"), at_s=float("nan"))
 
 
 def test_wrong_keywords_are_refused(model: ModelFile) -> None:

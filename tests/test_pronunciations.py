@@ -146,6 +146,7 @@ def phones(tmp_path: Path) -> ModelFile:
         (" abcab", "dabcab"),
         ("abbacb", "abba cab"),
         ("bac", "[B A C]"),
+        ("bac", "[B A1 C]"),
     ],
 )
 def test_typed_keywords_are_found_by_how_they_are_said(phones: ModelFile, heard: str, spelling: str) -> None:
@@ -178,7 +179,7 @@ def test_two_keywords_that_are_said_alike_are_refused(phones: ModelFile) -> None
 def test_keywords_of_few_phones_are_warned_of(phones: ModelFile, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "speechrnn"):
         spot(phones, speak("a"), [Keyword(label="x", spellings=("dab",))], sample_rate=SAMPLE_RATE)
-    assert "'D A B' is very short" in caplog.text
+    assert "keyword 'x' is very short: it is heard in other words; calibrate it" in caplog.text
 
 
 def test_words_are_typed_on_the_command_line_beside_folders_of_their_name(

@@ -1,6 +1,7 @@
 """``speechrnn enroll``: a keyword from a few recordings of it, without training."""
 
 import argparse
+import re
 from pathlib import Path
 
 from speechrnn.cli.audio_inputs import find_inputs
@@ -8,7 +9,9 @@ from speechrnn.cli.console import Progress, put, say
 from speechrnn.cli.spotter_options import add_model_option, open_model
 from speechrnn.errors import ConfigError
 from speechrnn.new_file import refuse_existing
-from speechrnn.runtime.enrollment import SUFFIX, enroll, save_enrollment
+from speechrnn.runtime.enrollment import SUFFIX, check_name, enroll, save_enrollment
+
+NAMEABLE = r"[^\s/\\:]+"  # what of a phrase becomes the name of a file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Enroll, and say how well the recordings find each other."""
-    path = args.output or Path(f"{'_'.join(args.phrase.split()) or 'keyword'}{SUFFIX}")
+    path = args.output or Path(f"{'_'.join(re.findall(NAMEABLE, args.phrase)) or 'keyword'}{SUFFIX}")
+    check_name(path)
     refuse_existing(path, overwrite=args.overwrite, error=ConfigError)
     inputs = find_inputs(args.files, recursive=False)
     recordings = [found.source for found in inputs]

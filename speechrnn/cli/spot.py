@@ -11,7 +11,7 @@ from typing import Any
 
 from speechrnn.audio import Waveform
 from speechrnn.cli.audio_inputs import STDIN, AudioInput, find_inputs
-from speechrnn.cli.console import Progress, clean_end, put, say
+from speechrnn.cli.console import Progress, Terminated, clean_end, put, say
 from speechrnn.cli.live_options import add_live_options, find_pcm_misuse, open_live
 from speechrnn.cli.spotter_options import (
     add_detection_options,
@@ -95,14 +95,20 @@ def hits_of(
 
 
 def listen(args: argparse.Namespace, spotter: KeywordSpotter) -> None:
-    """Search live audio until it ends or is interrupted."""
+    """Search live audio until it ends, is interrupted or terminated; what was heard until then is told."""
     meter = Meter(spotter, is_drawn=sys.stderr.isatty() and not args.no_meter)
     source = open_live(args, spotter.model.info.sample_rate)
     lost_s = (lambda: source.lost_s) if isinstance(source, Microphone) else lambda: 0.0
+    ended_by: BaseException | None = None
     with clean_end(), source as blocks, meter.shown():
-        for hit in hits_of(meter.watch(blocks), spotter, lost_s):
-            with meter.hidden():
-                put(render(hit))
+        try:
+            meter.tell(hits_of(meter.watch(blocks), spotter, lost_s))
+        except (KeyboardInterrupt, Terminated) as end:
+            ended_by = end
+            meter.tell(hits_of(source.drain() if isinstance(source, Microphone) else (), spotter))
+    is_asked = isinstance(source, Microphone) and isinstance(ended_by, KeyboardInterrupt)
+    if ended_by is not None and not is_asked:  # Ctrl-C is how a microphone's audio ends
+        raise ended_by
 
 
 def render(hit: KeywordHit, **more: Any) -> str:
@@ -123,6 +129,12 @@ class Meter:
         for block in blocks:
             yield block
             self.draw()
+
+    def tell(self, hits: Iterable[KeywordHit]) -> None:
+        """Print hits while the line is away."""
+        for hit in hits:
+            with self.hidden():
+                put(render(hit))
 
     def line(self, width: int) -> str:
         """Write the bars; those that reach their threshold are marked."""

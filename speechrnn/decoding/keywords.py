@@ -10,13 +10,13 @@ that begin with # are comments.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechrnn.errors import ConfigError
+from speechrnn.errors import ConfigError, TextError
 
 MARK = re.compile(r"(?:^|(?<=\s))([:#@])")
 BAR, COMMENT = "|", "#"
@@ -106,15 +106,19 @@ def read_number(values: Mapping[str, str], mark: str, name: str) -> float | None
         raise ConfigError(f"{name} must be a number behind {mark!r}, got {values[mark]!r}") from None
 
 
-def parse_keywords(lines: Iterable[str], source: str) -> tuple[Keyword, ...]:
+def parse_keywords(
+    lines: Iterable[str], source: str, *, check: Callable[[Keyword], object] = lambda keyword: None
+) -> tuple[Keyword, ...]:
     """Read a keyword file's lines.
 
     Args:
         lines: One keyword each; empty ones and those that begin with # are passed over.
-        source: Named in errors.
+        source: Named in errors, with the line.
+        check: Refuses a keyword by raising one of the errors below.
 
     Raises:
         ConfigError: If a line is wrong, two keywords have the same label, or there is none.
+        TextError: If ``check`` says so.
     """
     numbered = [(f"{source}:{number}", line) for number, line in enumerate(lines, start=1)]
     found = [(place, parse_keyword(line, place)) for place, line in numbered if is_keyword(line)]
@@ -123,6 +127,10 @@ def parse_keywords(lines: Iterable[str], source: str) -> tuple[Keyword, ...]:
         if keyword.label in places:
             raise ConfigError(f"{place}: label {keyword.label!r} is taken by {places[keyword.label]}")
         places[keyword.label] = place
+        try:
+            check(keyword)
+        except (ConfigError, TextError) as error:
+            raise type(error)(f"{place}: {error}") from None
     if not found:
         raise ConfigError(f"{source}: no keyword")
     return tuple(keyword for _, keyword in found)

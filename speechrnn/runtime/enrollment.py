@@ -152,8 +152,7 @@ def save_enrollment(enrollment: Enrollment, path: Path, *, overwrite: bool = Fal
         ConfigError: If the file exists and must not be replaced, its name does not end in .npz, or it cannot
             be written.
     """
-    if path.suffix != SUFFIX:
-        raise ConfigError(f"{path}: the file of an enrolled keyword must end in {SUFFIX}")
+    check_name(path)
     keyword = enrollment.keyword
     values: dict[str, Any] = {
         "format": FORMAT,
@@ -166,6 +165,12 @@ def save_enrollment(enrollment: Enrollment, path: Path, *, overwrite: bool = Fal
     values |= {f"template_{number}": template for number, template in enumerate(keyword.templates)}
     with new_file(path, overwrite=overwrite, error=ConfigError) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **values)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name of a file that no keyword would be looked for in, with a ``ConfigError``."""
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"{path}: the file of an enrolled keyword must end in {SUFFIX}")
 
 
 def load_enrollment(path: Path) -> Enrollment:

@@ -5,14 +5,17 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from speechrnn.decoding.keyword_search import spell
 from speechrnn.decoding.keywords import BAR, MARK, Keyword, check_labels, parse_keywords, with_thresholds
 from speechrnn.errors import ConfigError
 from speechrnn.new_file import new_file
 from speechrnn.runtime.enrollment import SUFFIX, check_model, load_enrollment, save_enrollment
+from speechrnn.runtime.label_scores import find_labels
 from speechrnn.runtime.model_file import ModelFile, ModelInfo
-from speechrnn.runtime.pronounced import PHONES
+from speechrnn.runtime.pronounced import PHONES, pronounce
 
 FILE_NAME = re.compile(rf"^\S+\.\w{{2,}}$|\.txt$|\{SUFFIX}$", re.IGNORECASE)  # a.m. and U.S. are none
 
@@ -26,7 +29,9 @@ def read_keywords(sources: Sequence[str], model: ModelFile) -> tuple[Keyword, ..
 
     Raises:
         ConfigError: If a source is wrong or empty, or names a file that is none, labels are double, or a keyword
-            was enrolled with another model.
+            was enrolled with another model, or a classifier has no such label.
+        TextError: If the model cannot write a keyword, or nobody says how it is said.
+        ModelFileError: If the model hears phones and has no dictionary.
     """
     keywords = tuple(keyword for source in sources for keyword in read_source(source, model))
     check_labels(keywords)
@@ -39,14 +44,25 @@ def read_source(source: str, model: ModelFile) -> tuple[Keyword, ...]:
         enrollment = load_enrollment(Path(source))
         check_model(enrollment, model, Path(source))
         return (enrollment.keyword,)
+    check = partial(check_keyword, model)
     if is_file(source):
-        return parse_keywords(read_lines(Path(source)), source)
+        return parse_keywords(read_lines(Path(source)), source, check=check)
     names = source.split(",")
     for name in map(str.strip, names):
         if is_meant_as_file(name, model.info):
             cure = "; each file goes into a --keywords of its own" if len(names) > 1 else ""
             raise ConfigError(f"{name}: {describe_file(name)}{cure}")
-    return parse_keywords(names, "keywords")
+    return parse_keywords(names, "keywords", check=check)
+
+
+def check_keyword(model: ModelFile, keyword: Keyword) -> None:
+    """Refuse a keyword that the model cannot hear; errors as ``read_keywords``."""
+    if model.info.task == "classification":
+        find_labels(model, [keyword])
+        return
+    for spoken in pronounce(model.info, [keyword]):
+        for spelling in spoken.spellings:
+            spell(model.info.vocabulary, spelling)
 
 
 def is_meant_as_file(name: str, info: ModelInfo) -> bool:

@@ -14,7 +14,7 @@ from speechrnn.decoding.keyword_search import Scores, SearchOptions, spell
 from speechrnn.decoding.keywords import Keyword, check_labels
 from speechrnn.decoding.rivalled_search import RivalledSearch
 from speechrnn.decoding.words import FrameClock
-from speechrnn.errors import ConfigError, ModelFileError
+from speechrnn.errors import AudioError, ConfigError, ModelFileError
 from speechrnn.long_audio import LongAudio, load_or_open
 from speechrnn.runtime.emission_stream import EmissionStream, WindowOptions
 from speechrnn.runtime.label_scores import LabelScores, find_labels
@@ -29,6 +29,7 @@ SPELLED_AND_RECORDED_THRESHOLD = 0.58
 RECORDED_THRESHOLD = 0.6
 CLASSIFIER_THRESHOLD = 0.9
 SHORT = 4  # tokens: keywords of fewer are found in other words all the time
+FASTEST = 12  # tokens a second, about as fast as people speak
 JUMP_S = 0.1  # by which a stream's clock may be off before it has jumped
 WHOLE_S = 60.0  # of a clip that is held at once
 DEFAULT_SEARCH = SearchOptions()
@@ -138,10 +139,17 @@ class KeywordSpotter:
                 no keyword is put together from two sides of a gap.
 
         Raises:
-            AudioError: If samples are not finite.
+            AudioError: If samples are not finite, or whole numbers, whose range is not told.
+            ConfigError: If ``at_s`` is no number.
             ModelFileError: If ONNX Runtime cannot compute it, or the network answers NaN.
         """
         hits: list[KeywordHit] = []
+        if np.issubdtype(np.asarray(samples).dtype, np.integer):
+            raise AudioError(
+                "samples must be floating-point numbers in [-1, 1], got whole ones; divide them by their range"
+            )
+        if at_s is not None and not math.isfinite(at_s):
+            raise ConfigError(f"at_s must be finite, got {at_s!r}")
         if at_s is not None and abs(at_s - self.now_s) > JUMP_S:
             if self.tracker.num_samples:
                 logger.warning("the clock jumped from %.2f s to %.2f s; searching anew", self.now_s, at_s)
@@ -203,7 +211,7 @@ class ScoreTracker:
             self.windows = WindowOptions(chunk_s=options.chunk_s)
             self.spelled = pronounce(model.info, keywords)
             self.rivals = find_rivals(model.info, self.spelled)
-            warn_of_short(model, self.spelled)
+            warn_of_length(model, self.keywords, self.spelled, options)
         self.emissions = EmissionStream(model, self.windows)
         self.search = self._make_search()
         self.num_samples = 0
@@ -264,8 +272,7 @@ def to_confidences(scores: Scores) -> NDArray[np.float64]:
 
 def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) -> float:
     """Choose the threshold of a keyword: its own, that of all, what the model was calibrated to, or a usual one."""
-    calibrated = model.info.decoding.keyword_thresholds.get(keyword.label)
-    for threshold in (keyword.threshold, options.threshold, calibrated):
+    for threshold in (keyword.threshold, options.threshold, calibrated_threshold(model, keyword)):
         if threshold is not None:
             return threshold
     if model.info.task == "classification":
@@ -273,6 +280,13 @@ def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) 
     if keyword.templates:
         return SPELLED_AND_RECORDED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
     return usual_threshold(model, keyword)
+
+
+def calibrated_threshold(model: ModelFile, keyword: Keyword) -> float | None:
+    """Look up what the model was calibrated to for a keyword of this label; recordings and boosts have other scores."""
+    if keyword.templates or keyword.boost:
+        return None
+    return model.info.decoding.keyword_thresholds.get(keyword.label)
 
 
 def usual_threshold(model: ModelFile, keyword: Keyword) -> float:
@@ -293,15 +307,33 @@ def default_hits(model: ModelFile) -> HitOptions:
     return HitOptions(patience=2, hold_s=0.0)
 
 
-def warn_of_short(model: ModelFile, keywords: Iterable[Keyword]) -> None:
-    """Say which keywords will be heard in other words."""
+def warn_of_length(
+    model: ModelFile, keywords: Iterable[Keyword], spoken: Iterable[Keyword], options: SpotterOptions
+) -> None:
+    """Say which typed keywords will be heard in other words, and which take longer to say than is looked for."""
     vocabulary = model.info.vocabulary
-    for keyword in keywords:
-        for spelling in () if keyword.templates else keyword.spellings:
-            if vocabulary.unit in ("character", "phone") and len(spell(vocabulary, spelling)) < SHORT:
-                logger.warning(
-                    "keyword %r is very short; expect false alarms, or calibrate its threshold", spelling
-                )
+    if vocabulary.unit not in ("character", "phone"):
+        return
+    for keyword, said in zip(keywords, spoken, strict=True):
+        sizes = [len(spell(vocabulary, spelling)) for spelling in said.spellings]
+        if not sizes or keyword.templates:
+            continue
+        if min(sizes) < SHORT:
+            threshold = find_threshold(model, keyword, options)
+            lost = "; at its threshold of 1 it is hardly ever found" if threshold == 1 else ""
+            logger.warning(
+                "keyword %r is very short: it is heard in other words%s; calibrate it, or give it a threshold "
+                "of its own (%s #0.5)",
+                keyword.label,
+                lost,
+                keyword.label,
+            )
+        if min(sizes) > FASTEST * options.search.longest_s:
+            logger.warning(
+                "keyword %r is very long: what takes longer than %g s to say is never found; shorten it",
+                keyword.label,
+                options.search.longest_s,
+            )
 
 
 def spot(

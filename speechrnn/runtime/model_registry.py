@@ -64,6 +64,10 @@ def find_model(model: str | PathLike[str] | None = None, *, default: str = DEFAU
             f"the model {default!r} is missing from this installation of speechrnn; "
             "name a model file instead, or install speechrnn again"
         )
+    if name in shipped_lms():
+        raise ModelFileError(
+            f"{name} is a language model, with which a model is read (--lm); it is no model file"
+        )
     path = Path(model)
     if not path.exists():
         raise ModelFileError(

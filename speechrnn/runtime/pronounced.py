@@ -10,6 +10,7 @@ from speechrnn.decoding.rivals import SHORTEST
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.runtime.model_file import ModelInfo
 
+STRESS = re.compile(r"(?<=[A-Z])[012](?!\S)")  # of a vowel, as CMUdict marks it
 PHONES = re.compile(r"\[([^][]*)\]")  # [V Y UW] instead of view
 
 
@@ -17,7 +18,7 @@ def pronounce(info: ModelInfo, keywords: Iterable[Keyword]) -> tuple[Keyword, ..
     """Bring the spellings of keywords to tokens of the model, with spaces between them where it writes phones.
 
     Every way that the dictionary has to say a spelling becomes a spelling of its own. Spellings between brackets are
-    phones already.
+    phones already; marks of stress that the model does not have are left out.
 
     Raises:
         TextError: If a word is not in the model's dictionary, or the model lacks a phone.
@@ -63,8 +64,9 @@ def ways_to_say_spelling(info: ModelInfo, keyword: Keyword, spelling: str) -> tu
     if phones:
         if not phones[1].split():
             raise ConfigError(f"keyword {keyword.label!r}: no phones in {spelling!r}")
-        spell(info.vocabulary, phones[1])
-        return (" ".join(info.vocabulary.normalize(phones[1]).split()),)
+        unstressed = STRESS.sub("", phones[1]) if info.vocabulary.unknown(phones[1]) else phones[1]
+        spell(info.vocabulary, unstressed)
+        return (" ".join(info.vocabulary.normalize(unstressed).split()),)
     try:
         return info.pronunciations.of_phrase(info.vocabulary.normalize(spelling))
     except TextError as error:
