@@ -63,6 +63,10 @@ def test_word_pieces_and_words_need_no_separator() -> None:
     assert accepts(compile_written(["go+ stop"], WORDS), WORDS, "go go stop")
 
 
+def test_where_words_are_written_a_tab_is_a_space() -> None:
+    assert accepts(compile_written(["go\ton"], LETTERS), LETTERS, "go on")
+
+
 def test_beginnings_are_counted_up_to_a_limit() -> None:
     # "", a, "a ", "a b", "a c"
     assert count_beginnings(compile_written(["a (b | c)"], LETTERS), 100) == 5

@@ -16,9 +16,10 @@ import string
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from speechrnn.decoding.lexicon import NONE, Automaton, Reading
+from speechrnn.decoding.phrase_parser import WORD, Choice, Expression, Parser, Repeat, Series, Word
 from speechrnn.decoding.spelling import Spelling
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.text import SEPARATOR, Vocabulary
@@ -28,40 +29,7 @@ BUILT_IN = {
     "letter": " | ".join(string.ascii_lowercase),
 }
 RULE = re.compile(r"\s*<([^<>\s]+)>\s*=(.*)")
-SYMBOL = re.compile(r"<[^<>\s]*>|\{[^{}]*\}|[()\[\]|+*]|[^\s()\[\]|+*<>{}]+|\S")
-COUNTS = re.compile(r"\{\s*(\d+)\s*(,?)\s*(\d*)\s*\}")
-CLOSING = {"(": ")", "[": "]"}
-MOST_REPEATS = 100
 MOST_NODES = 100_000
-
-
-class Word(NamedTuple):
-    """A word."""
-
-    text: str
-
-
-class Series(NamedTuple):
-    """Parts one after the other."""
-
-    parts: tuple["Expression", ...]
-
-
-class Choice(NamedTuple):
-    """One of several parts."""
-
-    parts: tuple["Expression", ...]
-
-
-class Repeat(NamedTuple):
-    """A part between ``least`` and ``most`` times; without end if ``most`` is None."""
-
-    part: "Expression"
-    least: int
-    most: int | None
-
-
-Expression: TypeAlias = Word | Series | Choice | Repeat
 
 
 class Line(NamedTuple):
@@ -90,7 +58,7 @@ def compile_grammar(lines: Iterable[str], spelling: Spelling, name: str = "phras
         TextError: If a word has a character that the vocabulary lacks, or nobody says how to say it, with the line's
             number.
     """
-    listed = list(split_lines(lines))
+    listed = list(split_lines(lines, is_said=spelling.is_said))
     if all(line.rule for line in listed):
         raise ConfigError(f"{name}: no phrases")
     rules = BUILT_IN | {line.rule: line.text for line in listed if line.rule}
@@ -108,10 +76,10 @@ def compile_grammar(lines: Iterable[str], spelling: Spelling, name: str = "phras
     return states
 
 
-def split_lines(lines: Iterable[str]) -> Iterator[Line]:
-    """Tell phrases from rules, and what is said from how."""
+def split_lines(lines: Iterable[str], *, is_said: bool) -> Iterator[Line]:
+    """Tell phrases from rules, and where words are said, what from how."""
     for place, line in enumerate(lines, start=1):
-        text, _, phones = line.partition("\t")
+        text, _, phones = line.partition("\t") if is_said else (line, "", "")
         rule = RULE.fullmatch(text.strip())
         if rule:
             yield Line(place, rule[1], rule[2].strip(), phones.strip())
@@ -120,107 +88,18 @@ def split_lines(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def add_own_ways(spelling: Spelling, lines: Iterable[Line], name: str) -> Spelling:
-    """Have words said as the lines say; errors as ``compile_grammar``. Where words are written it is not read."""
+    """Have words said as the lines say; errors as ``compile_grammar``."""
     own_ways: dict[str, tuple[str, ...]] = {}
-    for line in lines if spelling.is_said else ():
+    for line in lines:
         if not line.phones:
             continue
         place = f"{name}:{line.place}"
         word = spelling.vocabulary.normalize(line.text).strip()
-        if not re.fullmatch(r"[^\s()\[\]|+*<>{}]+", word):
+        if not WORD.fullmatch(word):
             raise ConfigError(f"{place}: phones stand behind a single word, not behind {line.text!r}")
         spelling.vocabulary.encode(line.phones, f"{place}: word {word!r}")
         own_ways[word] = (*own_ways.get(word, ()), " ".join(line.phones.split()))
     return replace(spelling, own_ways=own_ways)
-
-
-class Parser:
-    """Read one line by recursive descent."""
-
-    def __init__(self, text: str, rules: dict[str, str], inside: tuple[str, ...] = ()) -> None:
-        self.text = text
-        self.symbols = SYMBOL.findall(text)
-        self.rules = rules
-        self.inside = inside  # the rules under way
-        self.position = 0
-
-    def expression(self) -> Expression:
-        """Read the whole text."""
-        result = self.choice()
-        if self.position < len(self.symbols):
-            raise self.error(f"{self.symbols[self.position]!r} without its beginning")
-        return result
-
-    def error(self, complaint: str) -> ConfigError:
-        """Make an error that quotes the text."""
-        return ConfigError(f"{complaint} in {self.text!r}")
-
-    def peek(self) -> str:
-        """Look at the next symbol; empty at the end."""
-        return self.symbols[self.position] if self.position < len(self.symbols) else ""
-
-    def choice(self) -> Expression:
-        """Read alternatives."""
-        parts = [self.series()]
-        while self.peek() == "|":
-            self.position += 1
-            parts.append(self.series())
-        return parts[0] if len(parts) == 1 else Choice(tuple(parts))
-
-    def series(self) -> Expression:
-        """Read parts up to the end of an alternative."""
-        parts = []
-        while self.peek() not in ("", "|", ")", "]"):
-            parts.append(self.repeated())
-        if not parts:
-            raise self.error("nothing beside a bracket or |")
-        return parts[0] if len(parts) == 1 else Series(tuple(parts))
-
-    def repeated(self) -> Expression:
-        """Read a part and what says how often it occurs."""
-        part = self.part()
-        while self.peek() and self.peek()[0] in "+*{":
-            symbol = self.peek()
-            self.position += 1
-            part = Repeat(part, *self.counts(symbol))
-        return part
-
-    def counts(self, symbol: str) -> tuple[int, int | None]:
-        """Read how often a part occurs."""
-        if symbol in "+*":
-            return int(symbol == "+"), None
-        match = COUNTS.fullmatch(symbol)
-        if not match:
-            raise self.error(f"{symbol!r} is no count such as {{4}} or {{2,4}}")
-        least = int(match[1])
-        most = least if not match[2] else int(match[3]) if match[3] else None
-        if max(least, most or 0) > MOST_REPEATS or (most is not None and (most < least or most == 0)):
-            raise self.error(f"{symbol!r} must count up, to {MOST_REPEATS} at most,")
-        return least, most
-
-    def part(self) -> Expression:
-        """Read a word, a group, an option or a rule's name."""
-        symbol = self.peek()
-        self.position += 1
-        if symbol in CLOSING:
-            inner = self.choice()
-            if self.peek() != CLOSING[symbol]:
-                raise self.error(f"{symbol!r} is not closed")
-            self.position += 1
-            return inner if symbol == "(" else Repeat(inner, 0, 1)
-        if symbol.startswith("<") and symbol.endswith(">") and len(symbol) > 2:
-            return self.rule(symbol[1:-1])
-        if SYMBOL.fullmatch(symbol) and symbol[0] in "+*{}<>":
-            raise self.error(f"{symbol!r} out of place")
-        return Word(symbol)
-
-    def rule(self, name: str) -> Expression:
-        """Read what a rule stands for."""
-        if name in self.inside:
-            raise self.error(f"rule <{name}> holds itself")
-        if name not in self.rules:
-            raise self.error(f"no rule <{name}>, only {', '.join(f'<{known}>' for known in self.rules)},")
-        return Parser(self.rules[name], self.rules, (*self.inside, name)).expression()
 
 
 class States:
