@@ -132,6 +132,8 @@ model-read-en: exp/read_en/phones.arpa ## train a model of read English again (f
 	  --card recipes/read_en/card.json --pronunciations $(or $(CMUDICT),exp/phones/data/release)/cmudict.dict --overwrite
 	@$(BIN)/speechrnn lm tune --lm books-en --manifest exp/librispeech/data/dev.jsonl.gz -m exp/read_en/read-en.onnx \
 	  --alphas 1.05,1.2,1.35 --betas=-1,0
+	@$(BIN)/speechrnn calibrate -m exp/read_en/read-en.onnx --any-keyword --negatives exp/librispeech/data/dev.jsonl.gz \
+	  --target-fa-per-hour 1
 
 exp/books/books.txt.gz: exp/librispeech/data/train.jsonl.gz
 	@$(BIN)/python recipes/books/prepare.py $(if $(BOOKS),--source $(BOOKS)) --out $(@D) \
