@@ -7,6 +7,7 @@ import pytest
 
 from speechrnn.errors import ConfigError
 from speechrnn.evaluation.detection import (
+    FAINTEST,
     Negatives,
     bound_count,
     check_hours,
@@ -34,9 +35,24 @@ def test_the_threshold_lies_just_above_the_first_false_alarm_too_many() -> None:
         assert threshold == math.nextafter(np.sort(scores)[::-1][allowed], 2)
 
 
-def test_no_threshold_is_needed_where_all_false_alarms_may_pass() -> None:
-    assert find_threshold(np.array([0.9, 0.8]), 2.0, 1.0) == 0.0
-    assert find_threshold(np.zeros(0), 2.0, 0.0) == 0.0
+def test_the_lowest_threshold_is_where_counting_begins() -> None:
+    assert find_threshold(np.array([0.9, 0.8]), 2.0, 1.0) == FAINTEST
+    assert find_threshold(np.zeros(0), 2.0, 0.0) == FAINTEST
+    assert measure_threshold(None, negatives(), 0.0).threshold == FAINTEST
+
+
+def test_a_positive_fainter_than_any_false_alarm_could_be_is_missed() -> None:
+    """False alarms below 0.01 are not counted; to count positives there would find clips of anything."""
+    positives = np.array([0.9, 0.01, 0.009, 0.0])
+    point = measure_point(positives, negatives(), 0.5)
+    assert (point.threshold, point.num_false_alarms, point.num_misses) == (0.01, 0, 2)
+    curve = trace_curve(positives, negatives())
+    assert curve.thresholds[1:].tolist() == [0.9, 0.01]
+    assert curve.miss_rates.tolist() == [1, 0.75, 0.5]
+    # No draw finds what has no confidence at all.
+    interval = measure_point(np.zeros(4), negatives(), 0.5).miss_interval
+    assert interval is not None
+    assert interval.high == 1
 
 
 def test_equal_scores_pass_or_fail_together() -> None:

@@ -126,6 +126,23 @@ def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:
     assert "† less than one false alarm is allowed in 0.02 h" in text
 
 
+def test_a_clip_fainter_than_what_is_counted_is_missed_even_where_every_false_alarm_may_pass(
+    folder: Path,
+) -> None:
+    keyword = Keyword(label="bcb", spellings=("bbbb",))  # nobody says it: 0.0067 in acac, 0.023 in bcb
+    trial = KeywordTrial(
+        negatives=find_recordings(folder / "negatives"),
+        positives=find_positives(folder / "positives", [keyword]),
+        rates=(3600.0,),
+    )
+    evaluation = evaluate_keywords(ModelFile(folder / "tones.onnx", threads=1), [keyword], trial, OPTIONS)
+    point = evaluation.keywords[0].points[0]
+    assert (point.threshold, point.num_misses, point.num_positives) == (0.01, 1, 3)
+    assert "thresholds end at 0.01: what is fainter is neither found nor a false" in render_keywords(
+        evaluation
+    )
+
+
 def test_everything_goes_into_json(evaluation: KeywordEvaluation) -> None:
     plain = json.loads(json.dumps(evaluation.to_dict()))
     assert plain["keywords"][1]["points"][1]["misses"] == 1

@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 NUM_RESAMPLES = 1_000
 RATES = (0.1, 0.5, 1.0, 10.0)  # false alarms an hour
+FAINTEST = (
+    0.01  # confidence below which nothing is counted, neither false alarms nor keywords that were found
+)
 SHORTEST_S = 60.0  # of negatives, from which a rate an hour may be told
 ABOVE_ALL = math.nextafter(1.0, 2.0)  # a threshold that no confidence reaches
 
@@ -34,7 +37,7 @@ class Negatives:
     """False alarms of one keyword on recordings without it."""
 
     scores: Floats
-    """(n,) confidence of each peak, in [0, 1]."""
+    """(n,) confidence of each peak, in [``FAINTEST``, 1]."""
     recordings: NDArray[np.int64]
     """(n,) the recording of each."""
     durations_s: Floats
@@ -53,7 +56,7 @@ class OperatingPoint:
     target: float | None
     """False alarms an hour that were allowed; None of a threshold that was set beforehand."""
     threshold: float
-    """The lowest that keeps to the target; above 1 if no confidence may pass."""
+    """The lowest that keeps to the target, ``FAINTEST`` at least; above 1 if no confidence may pass."""
     num_false_alarms: int
     """On the negatives."""
     false_alarms_per_hour: float
@@ -105,14 +108,14 @@ class DetCurve:
 
 
 def trace_curve(positives: Floats, negatives: Negatives) -> DetCurve:
-    """Trace the curve.
+    """Trace the curve, down to ``FAINTEST``: what lies below is missed everywhere.
 
     Args:
         positives: (n,) best confidence at each keyword that was said, n >= 1.
         negatives: Of the same keyword.
     """
     scores = np.unique(np.concatenate([positives, negatives.scores]))[::-1]
-    thresholds = np.concatenate([[ABOVE_ALL], scores])
+    thresholds = np.concatenate([[ABOVE_ALL], scores[scores >= FAINTEST]])
     missed = np.searchsorted(np.sort(positives), thresholds, side="left")
     alarms = len(negatives.scores) - np.searchsorted(np.sort(negatives.scores), thresholds, side="left")
     return DetCurve(
@@ -125,6 +128,8 @@ def trace_curve(positives: Floats, negatives: Negatives) -> DetCurve:
 def find_threshold(scores: Floats, hours: float, rate: float) -> float:
     """Find the lowest threshold with at most ``rate`` false alarms an hour: just above the first one too many.
 
+    It is ``FAINTEST`` at least: fainter false alarms are not among the scores, so nothing is known of lower ones.
+
     Args:
         scores: (n,) of the false alarms.
         hours: In which they came, > 0.
@@ -132,9 +137,9 @@ def find_threshold(scores: Floats, hours: float, rate: float) -> float:
     """
     allowed = math.floor(rate * hours + 1e-9)
     if allowed >= len(scores):
-        return 0.0
+        return FAINTEST
     first_too_many = float(np.sort(scores)[::-1][allowed])
-    return math.nextafter(first_too_many, 2.0)
+    return max(FAINTEST, math.nextafter(first_too_many, 2.0))
 
 
 def measure_point(
@@ -158,8 +163,8 @@ def measure_point(
 def measure_threshold(
     positives: Floats | None, negatives: Negatives, threshold: float, *, groups: Sequence[str] | None = None
 ) -> OperatingPoint:
-    """Measure misses and false alarms at a threshold in [0, 1]; all else as ``measure_point``."""
-    return judge(positives, negatives, lambda scores, hours: threshold, groups)
+    """Measure misses and false alarms at a threshold in [0, 1], or at ``FAINTEST``; all else as ``measure_point``."""
+    return judge(positives, negatives, lambda scores, hours: max(FAINTEST, threshold), groups)
 
 
 def judge(

@@ -12,7 +12,7 @@ from speechrnn.audio import Waveform
 from speechrnn.decoding.keyword_hits import HitOptions, HitPicker
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, SpeechRNNError
-from speechrnn.evaluation.detection import Negatives, check_hours, find_peaks
+from speechrnn.evaluation.detection import FAINTEST, Negatives, check_hours, find_peaks
 from speechrnn.evaluation.evaluate import fail, load_utterance
 from speechrnn.evaluation.keyword_close_up import KeywordCloseUp, Recorded, Track, look_at
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, says
@@ -25,7 +25,6 @@ from speechrnn.voice_activity import find_speech
 
 GAP_S = 1.0  # of a negative in front of each positive
 TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
-FAINTEST = 0.01  # confidence below which a peak is none
 SILENT_PEAK = 0.01  # of a clip that holds nothing, -40 dB
 BEFORE_S, AFTER_S = 2.0, 0.5  # what is shown of a negative around a peak
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from speechrnn.evaluation.detection import OperatingPoint, bound_count
+from speechrnn.evaluation.detection import FAINTEST, OperatingPoint, bound_count
 from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordResult
 from speechrnn.runtime.keyword_spotter import SpotterOptions
 
@@ -61,9 +61,22 @@ def render_notes(evaluation: KeywordEvaluation) -> Iterator[str]:
             f"is a rate below {most:.1f} an hour. More negatives tell more"
         )
     yield "‡ at the threshold that `speechrnn spot` uses for the keyword"
+    yield from render_limits(evaluation)
     chunk_s = evaluation.settings.get("chunk_s", LIVE_CHUNK_S)
     if chunk_s != LIVE_CHUNK_S and any(keyword.median_latency_s for keyword in evaluation.keywords):
         yield (
             f"words are told as late as chunks of {chunk_s:g} s make them, which recordings are heard in; live audio "
             f"has chunks of {LIVE_CHUNK_S:g} s, and so has --chunk {LIVE_CHUNK_S:g}"
         )
+
+
+def render_limits(evaluation: KeywordEvaluation) -> Iterator[str]:
+    """Say what the measurement leaves out, in the terminal and on the page."""
+    points = [
+        point
+        for keyword in evaluation.keywords
+        for points in (keyword.points, *keyword.in_noise.values())
+        for point in points
+    ]
+    if any(point.threshold == FAINTEST for point in points):
+        yield f"thresholds end at {FAINTEST:g}: what is fainter is neither found nor a false alarm"

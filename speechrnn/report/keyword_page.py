@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from speechrnn.evaluation.detection import LEVEL, bound_count
 from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
+from speechrnn.evaluation.keyword_report import render_limits
 from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordResult
 from speechrnn.report.close_up_plot import plot_keyword
 from speechrnn.report.evaluation_page import MOST_SHOWN_S, write_setting
@@ -46,6 +47,7 @@ def render_keyword_evaluation(
         det_plot=plot_det(keywords) if any(keyword.curve for keyword in keywords) else None,
         moments={keyword.label: list(show_all(keyword, most)) for keyword in keywords},
         least_rate=bound_count(0) / evaluation.hours,
+        limits=list(render_limits(evaluation)),
         level=LEVEL,
     )
 
