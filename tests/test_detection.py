@@ -102,6 +102,27 @@ def test_the_interval_holds_the_rate_and_knows_of_the_threshold_s_own_chance() -
     assert few.miss_interval.high - few.miss_interval.low > steady.high - steady.low
 
 
+@pytest.mark.parametrize(
+    ("score", "low", "high"),
+    [
+        (0.9, 0.0, 0.30850),
+        (0.1, 0.69150, 1.0),
+    ],  # 1 - 0.025^(1/10), as the tables of Clopper and Pearson have it
+)
+def test_ten_of_ten_leave_room_for_chance(score: float, low: float, high: float) -> None:
+    point = measure_threshold(np.full(10, score), negatives(0.5), 0.5)
+    assert point.is_all_or_none
+    assert point.miss_interval is not None
+    assert (point.miss_interval.low, point.miss_interval.high) == pytest.approx((low, high), abs=1e-5)
+
+
+def test_the_exact_interval_narrows_none() -> None:
+    """Of 300 positives none is missed, and hardly 1 % would be; but other negatives set a threshold above all."""
+    point = measure_point(np.full(300, 0.6), negatives(0.9, 0.5), 0.5)
+    assert (point.num_misses, point.miss_interval) == (0, Interval(0.0, 1.0, 0.95))
+    assert not measure_point(np.array([0.6, 0.4]), negatives(0.9, 0.5), 0.5).is_all_or_none
+
+
 def test_speakers_are_drawn_whole() -> None:
     positives = np.array([1.0] * 10 + [0.0] * 10)
     alone = measure_point(positives, negatives(0.5), 0.0)

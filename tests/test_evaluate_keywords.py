@@ -124,6 +124,9 @@ def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:
     assert "abc a: 3 positives, 0.02 h of negatives" in text
     assert "with noise, -20 dB below:" in text
     assert "† less than one false alarm is allowed in 0.02 h" in text
+    # Of three clips all are found: up to 1 - 0.025^(1/3) may be missed.
+    assert "[0.0, 70.8]§" in text
+    assert "§ none or all are missed, of which a bootstrap tells nothing: the exact interval" in text
 
 
 def test_a_clip_fainter_than_what_is_counted_is_missed_even_where_every_false_alarm_may_pass(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.errors import ConfigError
-from speechrnn.metrics import Interval
+from speechrnn.metrics import Interval, bound_without_errors
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
@@ -69,12 +69,18 @@ class OperatingPoint:
     """Of the positives; None without positives."""
     num_positives: int = 0
     miss_interval: Interval | None = None
-    """Of the miss rate, over draws of positives and of negatives, on which the threshold depends."""
+    """Of the miss rate, over draws of positives and of negatives, on which the threshold depends; where none or all
+    are missed, the exact interval, too."""
 
     @property
     def miss_rate(self) -> float | None:
         """Misses over positives."""
         return None if self.num_misses is None else self.num_misses / self.num_positives
+
+    @property
+    def is_all_or_none(self) -> bool:
+        """Whether no positive is missed, or every one, so that draws of them tell nothing."""
+        return self.num_misses in (0, self.num_positives)
 
     @property
     def is_extrapolated(self) -> bool:
@@ -148,7 +154,7 @@ def measure_point(
     """Set the threshold for a rate of false alarms, and measure misses there.
 
     The interval is a percentile bootstrap that draws positives (or their speakers) and recordings of negatives
-    anew, and with each draw sets the threshold anew.
+    anew, and with each draw sets the threshold anew. Where none or all are missed it holds the exact one.
 
     Args:
         positives: (n,) as of ``trace_curve``; None if there are none.
@@ -186,11 +192,15 @@ def judge(
     )
     if positives is None or not len(positives):
         return point
+    num_misses, drawn = (
+        int((positives < threshold).sum()),
+        resample(positives, negatives, set_threshold, groups),
+    )
     return replace(
         point,
-        num_misses=int(np.count_nonzero(positives < threshold)),
+        num_misses=num_misses,
         num_positives=len(positives),
-        miss_interval=resample(positives, negatives, set_threshold, groups),
+        miss_interval=hold_exact(drawn, num_misses, len(positives)),
     )
 
 
@@ -218,6 +228,19 @@ def resample(
         rates.append(missed / sum(map(len, said)))
     low, high = np.quantile(rates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high), LEVEL)
+
+
+def hold_exact(drawn: Interval, num_misses: int, num_positives: int) -> Interval:
+    """Widen the interval of draws to the exact one where none or all are missed, of which no draw can differ.
+
+    (1 - LEVEL) / 2 of chance at its one end, as at both ends of others (Clopper and Pearson, 1934).
+    """
+    bound = bound_without_errors(num_positives, (1 + LEVEL) / 2)
+    if num_misses == 0:
+        return replace(drawn, high=max(drawn.high, bound))
+    if num_misses == num_positives:
+        return replace(drawn, low=min(drawn.low, 1 - bound))
+    return drawn
 
 
 def bound_count(count: int, level: float = LEVEL) -> float:

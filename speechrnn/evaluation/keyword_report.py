@@ -31,7 +31,7 @@ def render_keyword(result: KeywordResult) -> Iterator[str]:
 
 def row_of(point: OperatingPoint) -> tuple[str, ...]:
     """Write one operating point."""
-    rate, interval = point.miss_rate, point.miss_interval
+    rate, interval, mark = point.miss_rate, point.miss_interval, "§" if point.is_all_or_none else ""
     return (
         "own‡" if point.target is None else f"{point.target:g}{'†' if point.is_extrapolated else ''}",
         f"{point.threshold:.4f}" if point.threshold <= 1 else "none",
@@ -39,7 +39,7 @@ def row_of(point: OperatingPoint) -> tuple[str, ...]:
         f"{point.most_false_alarms_per_hour:.2f}",
         "" if rate is None else f"{point.num_misses}/{point.num_positives}",
         "" if rate is None else f"{100 * rate:.1f} %",
-        "" if interval is None else f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]",
+        "" if interval is None else f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]{mark}",
     )
 
 
@@ -78,5 +78,10 @@ def render_limits(evaluation: KeywordEvaluation) -> Iterator[str]:
         for points in (keyword.points, *keyword.in_noise.values())
         for point in points
     ]
+    if any(point.is_all_or_none for point in points):
+        yield (
+            "§ none or all are missed, of which a bootstrap tells nothing: the exact interval (Clopper-Pearson), if "
+            "the positives are independent"
+        )
     if any(point.threshold == FAINTEST for point in points):
         yield f"thresholds end at {FAINTEST:g}: what is fainter is neither found nor a false alarm"
