@@ -13,7 +13,11 @@ from speechrnn.cli.main import main
 from speechrnn.decoding.keyword_hits import HitOptions
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, ManifestError
-from speechrnn.evaluation.keyword_calibration import describe_calibration, thresholds_of
+from speechrnn.evaluation.keyword_calibration import (
+    calibrate_keywords,
+    describe_calibration,
+    thresholds_of,
+)
 from speechrnn.evaluation.keyword_listener import Listener, lasting, mix, power
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, find_positives, find_recordings, says
 from speechrnn.evaluation.keyword_report import render_keywords
@@ -24,6 +28,7 @@ from speechrnn.runtime.model_file import ModelFile
 
 KEYWORDS = [Keyword(label="abc a", spellings=("abca",)), Keyword(label="bcb", spellings=("bcb",))]
 OPTIONS = SpotterOptions(chunk_s=2.0)
+TONE_OF_B = np.log(np.tile(np.array([0.01, 0.01, 0.96, 0.01, 0.01], np.float32), (9, 1)))  # log_probs
 SOME = (Utterance(id="x", audio=Path("x.wav"), text=""),)
 
 
@@ -458,6 +463,62 @@ def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.Capture
     for arguments in ([], ["m.tsv", "--keywords", "bcb", "--negatives", "x"], ["--keywords", "bcb"]):
         assert main(["calibrate", "-m", str(folder / "tones.onnx"), *arguments]) == 2
         assert "give a MANIFEST, or --keywords or --any-keyword with --negatives" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("own", "in_model", "kept", "whose"),
+    [
+        (None, {}, 0.5, "usual"),  # of spelled keywords
+        (0.3, {}, 0.5, "usual"),
+        (0.5801, {}, 0.5801, "own"),  # which is not 5801 / 10,000 in binary, and is not rounded up again
+        (None, {"abca": 0.1}, 0.5, "usual"),
+        (None, {"abca": 0.7}, 0.7, "own"),
+    ],
+)
+def test_too_little_background_lowers_no_threshold(
+    own: float | None, in_model: dict[str, float], kept: float, whose: str, folder: Path
+) -> None:
+    """In a minute 0.008 false alarms are allowed, at 0.5 an hour; abca has none of 0.2 and more."""
+    model = ModelFile(folder / "tones.onnx", threads=1)
+    model.info = replace(
+        model.info, decoding=replace(model.info.decoding, keyword_thresholds=in_model | {"bcb": 0.1})
+    )
+    keywords = [
+        Keyword(label="abca", spellings=("abca",), threshold=own),
+        Keyword(label="bcb", spellings=("bcb",), threshold=own),
+    ]
+    negatives = find_recordings(folder / "negatives")
+    evaluation = calibrate_keywords(model, keywords, negatives=negatives, rate=0.5, options=OPTIONS)
+    first, *more = describe_calibration(evaluation)
+    assert thresholds_of(evaluation)["abca"] == kept
+    assert first.startswith(f"abca: threshold {kept:.4f}; 0 false alarms")
+    assert f"abca: kept at its {whose} threshold: 0.02 h are too few to tell that less is enough" in more
+    # A false alarm of 0.985 raises the other, whosever its threshold was.
+    assert 0.98 < thresholds_of(evaluation)["bcb"] < 0.99
+    assert not any("bcb: kept" in line for line in more)
+    # Sixty an hour are one: enough to tell that less will do.
+    enough = calibrate_keywords(model, keywords, negatives=negatives, rate=60.0, options=OPTIONS)
+    assert thresholds_of(enough)["abca"] < 0.2
+    assert not any("kept at" in line for line in describe_calibration(enough))
+
+
+@pytest.mark.parametrize(
+    ("task", "keyword", "kept"),
+    [
+        ("classification", Keyword(label="c", spellings=("c",)), 0.9),
+        ("ctc", Keyword(label="x", templates=(TONE_OF_B,)), 0.6),
+        ("ctc", Keyword(label="b", spellings=("bbbb",), templates=(TONE_OF_B,)), 0.58),
+    ],
+)
+def test_each_kind_of_keyword_has_its_usual_threshold_with_too_little_background(
+    task: str, keyword: Keyword, kept: float, folder: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(61 * SAMPLE_RATE), SAMPLE_RATE)
+    model = ModelFile(write_model(tmp_path / "model.onnx", task), threads=1)
+    evaluation = calibrate_keywords(
+        model, [keyword], negatives=find_recordings(tmp_path), rate=0.5, options=SpotterOptions()
+    )
+    assert thresholds_of(evaluation) == {keyword.label: kept}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,24 @@
-"""Thresholds of keywords from a user's own background: as low as the false alarms that are bearable allow."""
+"""Thresholds of keywords from a user's own background: as low as the false alarms that are bearable allow.
+
+Silence about an hour that nobody heard allows nothing: where the background is too short for one false alarm at the
+rate that is bearable, thresholds are raised, never lowered.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 
 from speechrnn.decoding.keywords import Keyword
-from speechrnn.evaluation.detection import OperatingPoint, bound_count, measure_threshold
+from speechrnn.evaluation.detection import (
+    Floats,
+    OperatingPoint,
+    SetThreshold,
+    bound_count,
+    find_threshold,
+    judge,
+)
 from speechrnn.evaluation.keyword_recordings import KeywordTrial
-from speechrnn.evaluation.keywords import KeywordEvaluation, evaluate_keywords
+from speechrnn.evaluation.keywords import KeywordEvaluation, KeywordResult, evaluate_keywords
 from speechrnn.manifest import Utterance
 from speechrnn.runtime.keyword_spotter import SpotterOptions
 from speechrnn.runtime.model_file import ModelFile
@@ -32,8 +43,33 @@ def calibrate_keywords(
 
 
 def thresholds_of(evaluation: KeywordEvaluation) -> dict[str, float]:
-    """Take the threshold of each keyword, within what a threshold may be, rounded up to what a file shows."""
-    return {keyword.label: storable(keyword.points[0].threshold) for keyword in evaluation.keywords}
+    """Take the threshold of each keyword, within what a threshold may be, rounded up to what a file shows.
+
+    With too few negatives for the rate that was asked for, none is below the keyword's usual one, or one of its own.
+    """
+    return {
+        keyword.label: rule_of(keyword)(keyword.negatives.scores, keyword.negatives.hours)
+        for keyword in evaluation.keywords
+    }
+
+
+def rule_of(keyword: KeywordResult) -> SetThreshold:
+    """Make what sets the threshold of a keyword from its false alarms, or from others."""
+    rate = keyword.points[0].target
+    assert rate is not None  # calibrate_keywords asked for one
+    return partial(choose_threshold, rate=rate, least=least_threshold(keyword))
+
+
+def choose_threshold(scores: Floats, hours: float, *, rate: float, least: float) -> float:
+    """Choose what is kept: what the false alarms ask for, but no less than ``least``."""
+    return max(least, storable(find_threshold(scores, hours, rate)))
+
+
+def least_threshold(keyword: KeywordResult) -> float:
+    """Tell below which threshold a keyword's may not be, whatever its negatives ask for."""
+    if not keyword.points[0].is_extrapolated:
+        return LEAST_THRESHOLD
+    return max(keyword.usual_threshold, keyword.own.threshold)
 
 
 def storable(threshold: float) -> float:
@@ -44,16 +80,18 @@ def storable(threshold: float) -> float:
 def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
     """Tell the thresholds that are kept, what they cost, and what all of it rests on."""
     for keyword in evaluation.keywords:
-        threshold, target = storable(keyword.points[0].threshold), keyword.points[0].target
-        positives = keyword.positives if len(keyword.positives) else None
-        kept = measure_threshold(positives, keyword.negatives, threshold, groups=keyword.groups)
-        # Another background would have given another threshold; that belongs to the interval.
-        point = replace(kept, miss_interval=keyword.points[0].miss_interval)
-        yield f"{keyword.label}: threshold {threshold:.4f}; {describe_point(point)}"
-        if threshold < keyword.points[0].threshold:
+        asked, kept = keyword.points[0], measure_kept(keyword)
+        yield f"{keyword.label}: threshold {kept.threshold:.4f}; {describe_point(kept)}"
+        if kept.threshold < asked.threshold:
             yield (
-                f"{keyword.label}: {target:g} false alarms an hour cannot be kept to: so many have the highest "
+                f"{keyword.label}: {asked.target:g} false alarms an hour cannot be kept to: so many have the highest "
                 "confidence there is; choose a longer or rarer keyword, or a better model"
+            )
+        if kept.threshold > storable(asked.threshold):
+            whose = "usual" if keyword.usual_threshold >= keyword.own.threshold else "own"
+            yield (
+                f"{keyword.label}: kept at its {whose} threshold: {asked.hours:.2f} h are too few to tell that less is "
+                "enough"
             )
     hours, rate = evaluation.hours, evaluation.keywords[0].points[0].target
     yield f"false alarms rest on {hours:.2f} h of negatives"
@@ -63,6 +101,11 @@ def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
             f"these are too few for {rate:g} an hour: with no false alarm in {hours:.2f} h, the rate is below "
             f"{bound_count(0) / hours:.2f} an hour with 95 % confidence{enough}"
         )
+
+
+def measure_kept(keyword: KeywordResult) -> OperatingPoint:
+    """Measure a keyword at the threshold that is kept; that another background would set another belongs to it."""
+    return judge(keyword.positives, keyword.negatives, rule_of(keyword), keyword.groups)
 
 
 def describe_point(point: OperatingPoint) -> str:

@@ -1,5 +1,6 @@
 """A keyword detector measured as it is used: on a stream, in misses at so many false alarms an hour."""
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ class KeywordResult:
     label: str
     negatives: Negatives = field(repr=False)
     """Its false alarms."""
+    usual_threshold: float
+    """What ``spot`` uses where nobody has set a threshold for the keyword, by hand or by calibration."""
     num_left_out: int = 0
     """Recordings that are no negatives for it, since their texts say it."""
     positives: NDArray[np.float64] = field(repr=False)
@@ -159,7 +162,7 @@ def evaluate_keywords(
     conditions = [None, *trial.snrs_db] if trial.positives else []
     heard = {snr: listener.hear_positives(trial, owners, snr) for snr in conditions}
     features = LogMel.from_config(model.info.config["features"])
-    results = []
+    results, uncalibrated = [], forget_keywords(model)
     for number, keyword in enumerate(keywords):
         found = {snr: positives.of(number) for snr, positives in heard.items()}
         if trial.positives and not len(found[None].scores):
@@ -168,7 +171,8 @@ def evaluate_keywords(
                 f"keyword {keyword.label!r}: no positive could be used; {'; '.join(reasons[:1])}"
             )
         measure = partial(measure_all, rates=trial.rates, threshold=find_threshold(model, keyword, options))
-        result = sum_up(keyword.label, background.of(number), found, measure)
+        usual = find_threshold(uncalibrated, replace(keyword, threshold=None), SpotterOptions())
+        result = sum_up(keyword.label, usual, background.of(number), found, measure)
         hardest = found[None].close_ups(num_close_ups, features) if found else ()
         surest = background.close_ups(number, num_close_ups, features)
         num_left_out = int(background.said[:, number].sum())
@@ -183,6 +187,15 @@ def evaluate_keywords(
         failures=tuple(listener.failures.values()),
         settings=describe(keywords, listener, elapsed_s=time.perf_counter() - start),
     )
+
+
+def forget_keywords(model: ModelFile) -> ModelFile:
+    """Take a model as it was before ``calibrate`` kept thresholds of single keywords in it."""
+    if not model.info.decoding.keyword_thresholds:
+        return model
+    uncalibrated = copy.copy(model)
+    uncalibrated.info = replace(model.info, decoding=replace(model.info.decoding, keyword_thresholds={}))
+    return uncalibrated
 
 
 def describe(keywords: Sequence[Keyword], listener: Listener, *, elapsed_s: float) -> dict[str, Any]:
@@ -218,7 +231,11 @@ def measure_all(
 
 
 def sum_up(
-    label: str, negatives: Negatives, heard: Mapping[float | None, Heard], measure: Measure
+    label: str,
+    usual_threshold: float,
+    negatives: Negatives,
+    heard: Mapping[float | None, Heard],
+    measure: Measure,
 ) -> KeywordResult:
     """Measure one keyword under all conditions."""
     clean, points = heard.get(None), measure(heard.get(None), negatives)
@@ -226,6 +243,7 @@ def sum_up(
     return KeywordResult(
         label=label,
         negatives=negatives,
+        usual_threshold=usual_threshold,
         positives=np.zeros(0) if clean is None else clean.scores,
         groups=None if clean is None else clean.groups,
         latencies_s=np.zeros(0) if clean is None else clean.latencies_s(told_at.threshold),
