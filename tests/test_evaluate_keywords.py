@@ -128,6 +128,11 @@ def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:
     text = render_keywords(evaluation)
     assert "abc a: 3 positives, 0.02 h of negatives" in text
     assert "with noise, -20 dB below:" in text
+    assert "each keyword is measured as if it were the only one" in text
+    alone = replace(evaluation, keywords=evaluation.keywords[:1])
+    assert "the only one" not in render_keywords(alone)
+    assert "the only one" not in " ".join(describe_calibration(alone))
+    assert "the only one" in " ".join(describe_calibration(evaluation))
     assert "† less than one false alarm is allowed in 0.02 h" in text
     # Of three clips all are found: up to 1 - 0.025^(1/3) may be missed.
     assert "[0.0, 70.8]§" in text

@@ -312,6 +312,7 @@ def test_a_page_of_keywords_has_all_parts(detector: KeywordEvaluation) -> None:
     # The one clip of "cb" is found: one such is no surprise where 97.5 % are missed.
     assert "0.00 0.00 to 97.50§" in page.text
     assert "§ none or all are missed" in page.text
+    assert "each keyword is measured as if it were the only one" in page.text
     assert page.text.count("Hardest to find") == 2
     assert "cc-abab confidence" in page.text
     assert "long from" in page.text
