@@ -114,14 +114,30 @@ def test_latencies_are_those_of_the_spotter(folder: Path, tmp_path: Path) -> Non
     assert len(result.latencies_s) == 1
 
 
-def test_a_positive_in_which_speech_is_not_told_from_noise_counts(folder: Path, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE)
-    soundfile.write(tmp_path / "noise.wav", noise, SAMPLE_RATE)
-    noisy = Utterance(id="noise", audio=tmp_path / "noise.wav", text="bcb")
-    trial = KeywordTrial(negatives=find_recordings(folder / "negatives"), positives=[noisy])
+@pytest.mark.parametrize(("num_noises", "told"), [(0, ""), (1, "0.wav"), (5, "0.wav, 1.wav, 2.wav, …")])
+def test_positives_in_which_no_speech_is_found_count_and_are_named(
+    num_noises: int, told: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    generator, positives = np.random.default_rng(0), find_positives(folder / "positives", KEYWORDS[1:])
+    for number in range(num_noises):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, generator.normal(0, 0.005, 2 * SAMPLE_RATE), SAMPLE_RATE)
+        positives.append(Utterance(id=path.name, audio=path, text="bcb"))
+    trial = KeywordTrial(
+        negatives=find_recordings(folder / "negatives"),
+        positives=positives,
+        noise=find_recordings(folder / "noise"),
+        snrs_db=(40.0,),  # the clips are heard twice, and named once
+    )
     model = ModelFile(folder / "tones.onnx", threads=1)
     [result] = evaluate_keywords(model, KEYWORDS[1:], trial, OPTIONS).keywords
-    assert result.points[0].num_positives == 1
+    assert result.points[0].num_positives == 3 + num_noises
+    said = [record.getMessage() for record in caplog.records if "no speech" in record.getMessage()]
+    names = (
+        told.replace("0.wav", f"{tmp_path}/0.wav").replace(" ", f" {tmp_path}/").replace(f"{tmp_path}/…", "…")
+    )
+    count = f"no speech is found in {num_noises} of the positives, which count all the same, likely as misses"
+    assert said == ([f"{count}: {names}"] if told else [])
 
 
 def test_the_table_says_what_it_rests_on(evaluation: KeywordEvaluation) -> None:

@@ -1,6 +1,7 @@
 """A keyword detector run over recordings as over one stream, and what it heard there."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -23,9 +24,12 @@ from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.voice_activity import find_speech
 
+logger = logging.getLogger("speechrnn")
+
 GAP_S = 1.0  # of a negative in front of each positive
 TOLERANCE_S = 0.5  # behind a positive, in which it may still be found
 SILENT_PEAK = 0.01  # of a clip that holds nothing, -40 dB
+NAMED = 3  # recordings in a warning
 BEFORE_S, AFTER_S = 2.0, 0.5  # what is shown of a negative around a peak
 
 Progress = Callable[[float], object]
@@ -145,6 +149,8 @@ class Listener:
         self.sample_rate, self.on_audio = model.info.sample_rate, on_audio
         self.hits: HitOptions = options.hits or default_hits(model)
         self.failures: dict[str, Failure] = {}
+        self.speechless: dict[str, Utterance] = {}
+        """Positives in which there is sound, but no speech found."""
 
     def load(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Waveform]]:
         """Load recordings one by one."""
@@ -214,8 +220,10 @@ class Listener:
             }
             for utterance, clip in self.load(trial.positives):
                 spoken = find_speech(clip, sample_rate=self.sample_rate)
-                # In noise, speech is not told from it, and to leave the clip out would hide a miss.
-                if not spoken and np.abs(clip).max(initial=0.0) < SILENT_PEAK:
+                if not spoken and np.abs(clip).max(initial=0.0) >= SILENT_PEAK:
+                    # In noise, speech is not told from it, and to leave the clip out would hide a miss.
+                    self.speechless[utterance.id] = utterance
+                elif not spoken:
                     reason = f"{utterance.audio}: holds no speech"
                     self.failures[utterance.id] = Failure(
                         id=utterance.id, audio=str(utterance.audio), reason=reason
@@ -237,6 +245,18 @@ class Listener:
         columns = [track.cut(place.keyword, place.stretch_s)[1] for place in places]
         scores = np.array([column.max(initial=0.0) for column in columns], np.float64)
         return Heard(track, places, scores, self.hits, self.tracker.latency_s)
+
+    def warn_of_speechless(self) -> None:
+        """Say in which positives nobody seems to speak; they count as they are heard."""
+        if self.speechless:
+            names = [str(utterance.audio) for utterance in self.speechless.values()]
+            more = ", …" if len(names) > NAMED else ""
+            logger.warning(
+                "no speech is found in %d of the positives, which count all the same, likely as misses: %s%s",
+                len(names),
+                ", ".join(names[:NAMED]),
+                more,
+            )
 
     def pieces(self, utterances: Sequence[Utterance], kind: str = "negatives") -> Callable[[int], Waveform]:
         """Make what takes the next so many samples from recordings that follow each other for ever.

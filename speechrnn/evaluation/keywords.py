@@ -161,6 +161,7 @@ def evaluate_keywords(
     owners = assign(trial.positives, keywords)
     conditions = [None, *trial.snrs_db] if trial.positives else []
     heard = {snr: listener.hear_positives(trial, owners, snr) for snr in conditions}
+    listener.warn_of_speechless()
     features = LogMel.from_config(model.info.config["features"])
     results, uncalibrated = [], forget_keywords(model)
     for number, keyword in enumerate(keywords):
