@@ -480,6 +480,12 @@ def test_evaluate_runs_a_classifier_as_a_detector(
     assert main(["evaluate", str(manifest), "-m", str(model), "--detector", "--compare", "x"]) == 2
 
 
+def test_calibrate_tells_which_model_it_takes_for_what(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "default: an4, or phones-en with --keywords or --any-keyword" in said
+
+
 def test_calibrate_does_one_thing_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["m.tsv", "--keywords", "bcb", "--negatives", "x"], ["--keywords", "bcb"]):
         assert main(["calibrate", "-m", str(folder / "tones.onnx"), *arguments]) == 2

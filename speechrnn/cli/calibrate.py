@@ -29,7 +29,7 @@ from speechrnn.manifest import read_manifest
 from speechrnn.runtime import Interpreter
 from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds
-from speechrnn.runtime.model_registry import KEYWORD_MODEL
+from speechrnn.runtime.model_registry import DEFAULT_MODEL, KEYWORD_MODEL
 
 TARGET = 0.5
 
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "manifest", nargs="?", metavar="MANIFEST", help="recordings that the model was not trained on"
     )
-    add_model_options(parser)
+    by_task = f"{DEFAULT_MODEL}, or {KEYWORD_MODEL} with --keywords or --any-keyword"
+    add_model_options(parser, default=by_task)
     add_into_option(parser)
     group = parser.add_argument_group("thresholds of keywords, instead of MANIFEST")
     add_keyword_option(group, required=False)

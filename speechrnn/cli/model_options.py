@@ -9,17 +9,18 @@ from speechrnn.cli.console import Progress, UsageError
 from speechrnn.decoding import DecodingOptions
 from speechrnn.errors import ConfigError
 from speechrnn.runtime import Transcriber
+from speechrnn.runtime.model_registry import DEFAULT_MODEL
 from speechrnn.runtime.session import check_device
 from speechrnn.runtime.transcriber import MAX_BATCH_S
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, ``--device``, ``--threads`` and ``--batch-seconds``."""
+def add_model_options(parser: argparse.ArgumentParser, *, default: str = DEFAULT_MODEL) -> None:
+    """Add ``--model``, ``--device``, ``--threads`` and ``--batch-seconds``; ``default`` as the help tells it."""
     parser.add_argument(
         "-m",
         "--model",
         metavar="MODEL",
-        help="model file (.onnx), checkpoint (.ckpt) or name of a shipped model; default: an4",
+        help=f"model file (.onnx), checkpoint (.ckpt) or name of a shipped model; default: {default}",
     )
     parser.add_argument(
         "--device",
