@@ -371,10 +371,14 @@ def test_evaluate_kws_from_the_command_line(
 ) -> None:
     command = ["evaluate", "kws", "-m", str(folder / "tones.onnx"), "--keywords", "abca @abc a, bcb"]
     sources = ["--negatives", str(folder / "negatives"), "--positives", str(folder / "positives")]
-    results = ["-o", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.png")]
-    assert main([*command, *sources, *results]) == 0
+    outputs = ["-o", str(tmp_path / "r.json"), "--plot", str(tmp_path / "r.png")]
+    assert main([*command, *sources, *outputs]) == 0
     assert "bcb: 3 positives" in capsys.readouterr().out
-    assert json.loads((tmp_path / "r.json").read_text())["keywords"][0]["label"] == "abc a"
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results["keywords"][0]["label"] == "abc a"
+    assert results["negatives"] == str(folder / "negatives")
+    assert results["positives"] == str(folder / "positives")
+    assert "noise" not in results
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -393,12 +397,13 @@ def test_evaluate_kws_writes_a_page_and_its_results(
     assert main([*command, *sources, "--report", str(tmp_path / "out")]) == 0
     assert f"report: {tmp_path}/out/index.html" in capsys.readouterr().err
     assert "Surest false alarms" in (tmp_path / "out/index.html").read_text()
-    assert json.loads((tmp_path / "out/results.json").read_text())["keywords"][1]["label"] == "bcb"
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert (results["keywords"][1]["label"], results["negatives"]) == ("bcb", str(folder / "negatives"))
     assert main([*command, *sources, "--report", str(tmp_path / "out")]) == 1
     assert "index.html: exists already; --overwrite replaces it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".xyz"])
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".PNG", ".xyz"])
 def test_curves_are_plotted_as_the_file_is_named(
     suffix: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

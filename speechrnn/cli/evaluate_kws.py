@@ -1,7 +1,7 @@
 """``speechrnn evaluate kws``: a streaming keyword detector in misses at so many false alarms an hour."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechrnn.cli.console import Progress, put, say
@@ -163,13 +163,15 @@ def measure(
             on_audio=lambda seconds: progress.advance(audio_s=seconds),
         )
     put(render_keywords(evaluation))
+    sources = list_sources(args)
+    values = {**sources, **evaluation.to_dict()}
     if args.output is not None:
-        write_json(evaluation.to_dict(), args.output, overwrite=args.overwrite)
+        write_json(values, args.output, overwrite=args.overwrite)
     if args.plot is not None:
         write_plot(evaluation, args.plot, overwrite=args.overwrite)
     if args.report is not None:
         report = ReportFolder(args.report, overwrite=args.overwrite)
-        report.write(draw(evaluation, args), evaluation.to_dict())
+        report.write(draw(evaluation, sources), values)
     return name_failures(evaluation)
 
 
@@ -182,7 +184,7 @@ def check_plot(path: Path) -> None:
     """
     from speechrnn.report import PICTURES
 
-    if path.suffix not in PICTURES:
+    if path.suffix.lower() not in PICTURES:
         raise ConfigError(f"{path}: must end in {', '.join(PICTURES)}")
 
 
@@ -190,19 +192,23 @@ def write_plot(evaluation: KeywordEvaluation, path: Path, *, overwrite: bool) ->
     """Write the curves alone."""
     from speechrnn.report import PICTURES, plot_det
 
-    content = PICTURES[path.suffix](plot_det(evaluation.keywords))
+    content = PICTURES[path.suffix.lower()](plot_det(evaluation.keywords))
     with new_file(path, overwrite=overwrite, error=ConfigError) as partial:
         partial.write_bytes(content)
 
 
-def draw(evaluation: KeywordEvaluation, args: argparse.Namespace) -> str:
+def list_sources(args: argparse.Namespace) -> dict[str, str]:
+    """List what was listened to, as it was given."""
+    names = ("manifest", "negatives", "positives", "noise")
+    return {name: str(getattr(args, name)) for name in names if getattr(args, name, None)}
+
+
+def draw(evaluation: KeywordEvaluation, sources: Mapping[str, str]) -> str:
     """Draw the page."""
     from speechrnn.report import render_keyword_evaluation
 
-    names = ("manifest", "negatives", "positives", "noise")
-    sources = [(name, str(getattr(args, name))) for name in names if getattr(args, name, None)]
     with Progress("drawing", total=1):
-        return render_keyword_evaluation(evaluation, sources=sources)
+        return render_keyword_evaluation(evaluation, sources=list(sources.items()))
 
 
 def name_failures(evaluation: KeywordEvaluation) -> int:
