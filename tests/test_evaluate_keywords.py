@@ -452,6 +452,19 @@ def test_calibrate_keeps_typed_keywords_thresholds_in_the_model(
     assert capsys.readouterr().out == ""
 
 
+def test_typed_keywords_whose_thresholds_a_shipped_model_cannot_keep_may_go_into_a_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["calibrate", "--negatives", str(folder / "negatives")]
+    assert main([*command, "--keywords", "view glass"]) == 1
+    assert (
+        "phones-en.onnx belongs to the installation; copy it, and tune the copy with -m; or, simpler, write the "
+        "keywords into a file, one a line, which keeps their thresholds"
+    ) in capsys.readouterr().err
+    assert main([*command, "--any-keyword"]) == 1
+    assert capsys.readouterr().err.endswith("copy it, and tune the copy with -m\n")
+
+
 def test_a_target_that_the_highest_threshold_misses_is_told_of(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,7 @@ from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thre
 from speechrnn.runtime.model_registry import DEFAULT_MODEL, KEYWORD_MODEL
 
 TARGET = 0.5
+IN_A_FILE = "write the keywords into a file, one a line, which keeps their thresholds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +107,7 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
     model = open_model(args)
     keywords = read_keywords(args.keywords, model)  # first: what was meant as a file is not typed
     typed = [source for source in args.keywords if not is_stored(source)]
-    target = writable_model(args, default=KEYWORD_MODEL) if typed else None
+    target = writable_model(args, default=KEYWORD_MODEL, instead=IN_A_FILE) if typed else None
     negatives = find_recordings(args.negatives)
     positives = find_positives(args.positives, keywords) if args.positives else []
     with Progress("listening", total=len(negatives) + len(positives)) as progress:

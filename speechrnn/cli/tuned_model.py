@@ -25,8 +25,13 @@ def add_into_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def writable_model(args: argparse.Namespace, *, default: str = DEFAULT_MODEL) -> Path:
-    """Find the model file that shall keep the choice, before any work is done for it; ``default`` as of ``find_model``.
+def writable_model(args: argparse.Namespace, *, default: str = DEFAULT_MODEL, instead: str = "") -> Path:
+    """Find the model file that shall keep the choice, before any work is done for it.
+
+    Args:
+        args: With ``model`` and ``into``.
+        default: As of ``find_model``.
+        instead: What is simpler than a copy of a model that ships with speechrnn, for the error.
 
     Raises:
         ConfigError: If it is a checkpoint, or a model that ships with speechrnn.
@@ -35,7 +40,8 @@ def writable_model(args: argparse.Namespace, *, default: str = DEFAULT_MODEL) ->
     path = find_model(args.model, default=default) if args.into is None else args.into
     # A link is followed when the choice is written.
     if path.resolve() in {shipped.resolve() for shipped in shipped_models().values()}:
-        raise ConfigError(f"{path} belongs to the installation; copy it, and tune the copy with -m")
+        simpler = f"; or, simpler, {instead}" if instead else ""
+        raise ConfigError(f"{path} belongs to the installation; copy it, and tune the copy with -m{simpler}")
     if path.suffix == ".ckpt":
         raise ConfigError(f"{path}: a checkpoint keeps no choice; export it, and tune the model file")
     return ModelFile(path).path
