@@ -444,12 +444,29 @@ def test_calibrate_keeps_typed_keywords_thresholds_in_the_model(
     model = write_model(tmp_path / "mine.onnx")
     command = ["calibrate", "-m", str(model), "--keywords", "bcb, abca"]
     assert main([*command, "--negatives", str(folder / "negatives"), "--target-fa-per-hour", "0"]) == 0
-    assert "misses unknown without --positives" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "misses unknown without --positives" in captured.out
+    assert (
+        "recordings, which are heard in chunks of 2 s; what listens live is calibrated with --chunk 0.2"
+        in captured.err
+    )
     thresholds = ModelFile(model).info.decoding.keyword_thresholds
     assert set(thresholds) == {"bcb", "abca"}
     assert thresholds["bcb"] > 0.9
     assert main(["spot", "-m", str(model), "--keywords", "bcb", str(folder / "negatives" / "deep")]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_model_keeps_no_thresholds_of_keywords_with_a_boost(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "mine.onnx")
+    command = ["calibrate", "-m", str(model), "--keywords", "bcb, abca :1"]
+    assert main([*command, "--negatives", str(folder / "negatives")]) == 1
+    assert (
+        "keyword 'abca' has a boost; a model keeps the thresholds of keywords without"
+        in capsys.readouterr().err
+    )
 
 
 def test_typed_keywords_whose_thresholds_a_shipped_model_cannot_keep_may_go_into_a_file(

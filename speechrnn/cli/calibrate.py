@@ -5,6 +5,7 @@ negatives, recordings without any of them, give the threshold of each keyword.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +15,25 @@ from speechrnn.cli.model_options import add_model_options, introduce, number, op
 from speechrnn.cli.spotter_options import (
     add_detection_options,
     add_keyword_option,
+    is_other_live,
     open_model,
     read_spotter_options,
     unusual_options,
 )
 from speechrnn.cli.tuned_model import add_into_option, keep_choice, writable_model
 from speechrnn.decoding import ConfidenceScale
+from speechrnn.decoding.keywords import Keyword
+from speechrnn.errors import ConfigError
 from speechrnn.evaluation.any_keyword import calibrate_any
 from speechrnn.evaluation.calibration import log_loss, measure_calibration
 from speechrnn.evaluation.keyword_calibration import calibrate_keywords, describe_calibration, thresholds_of
 from speechrnn.evaluation.keyword_recordings import find_positives, find_recordings
 from speechrnn.evaluation.tune import compute_readings, fit_confidences
 from speechrnn.manifest import read_manifest
-from speechrnn.runtime import Interpreter
+from speechrnn.runtime import Interpreter, ModelFile
 from speechrnn.runtime.decoding_choice import DecodingChoice
 from speechrnn.runtime.keyword_files import is_stored, read_keywords, store_thresholds
+from speechrnn.runtime.keyword_spotter import SpotterOptions
 from speechrnn.runtime.model_registry import DEFAULT_MODEL, KEYWORD_MODEL
 
 TARGET = 0.5
@@ -106,10 +111,11 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
     """Set thresholds, and keep them where the keywords came from; in the model, if they were typed."""
     model = open_model(args)
     keywords = read_keywords(args.keywords, model)  # first: what was meant as a file is not typed
-    typed = [source for source in args.keywords if not is_stored(source)]
+    typed = read_typed(args.keywords, model)
     target = writable_model(args, default=KEYWORD_MODEL, instead=IN_A_FILE) if typed else None
     negatives = find_recordings(args.negatives)
     positives = find_positives(args.positives, keywords) if args.positives else []
+    options = read_spotter_options(args, model)
     with Progress("listening", total=len(negatives) + len(positives)) as progress:
         evaluation = calibrate_keywords(
             model,
@@ -117,25 +123,46 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
             negatives=negatives,
             positives=positives,
             rate=args.target_fa_per_hour,
-            options=read_spotter_options(args, model),
+            options=options,
             on_audio=lambda seconds: progress.advance(audio_s=seconds),
         )
     for line in describe_calibration(evaluation):
         put(line)
     if unusual := unusual_options(args):
         say(f"the thresholds hold for {unusual}; give the same to spot")
+    elif is_other_live(options, model):
+        say(
+            f"the thresholds hold for recordings, which are heard in chunks of {options.chunk_s:g} s; what listens "
+            f"live is calibrated with --chunk {SpotterOptions.chunk_s:g}"
+        )
     thresholds = thresholds_of(evaluation)
     for source in args.keywords:
         if store_thresholds(source, thresholds):
             say(f"kept in {source}")
     if target is not None:
-        labels = {keyword.label for source in typed for keyword in read_keywords([source], model)}
-        mine = {label: value for label, value in thresholds.items() if label in labels}
+        mine = {keyword.label: thresholds[keyword.label] for keyword in typed}
         keep_choice(
             target,
             lambda choice: replace(choice, keyword_thresholds={**choice.keyword_thresholds, **mine}),
         )
     return name_failures(evaluation)
+
+
+def read_typed(sources: Sequence[str], model: ModelFile) -> list[Keyword]:
+    """Read the keywords that are in no file, whose thresholds the model has to keep.
+
+    Raises:
+        ConfigError: If one has a boost, with which its threshold would not hold without.
+    """
+    typed = [
+        keyword for source in sources if not is_stored(source) for keyword in read_keywords([source], model)
+    ]
+    for keyword in typed:
+        if keyword.boost:
+            raise ConfigError(
+                f"keyword {keyword.label!r} has a boost; a model keeps the thresholds of keywords without: {IN_A_FILE}"
+            )
+    return typed
 
 
 def calibrate_confidences(args: argparse.Namespace) -> int:

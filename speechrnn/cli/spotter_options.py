@@ -102,6 +102,13 @@ def read_spotter_options(
     )
 
 
+def is_other_live(options: SpotterOptions, model: ModelFile) -> bool:
+    """Tell whether live audio has other confidences, since a network of both directions hears less of what follows."""
+    return options.chunk_s != SpotterOptions.chunk_s and model.info.config["encoder"].get(
+        "bidirectional", True
+    )
+
+
 def unusual_options(args: argparse.Namespace) -> str:
     """Write those of ``add_detection_options`` that thresholds depend on and that were not left as they are."""
     given = {"patience": args.patience, "refractory": args.refractory, "chunk": args.chunk}

@@ -22,9 +22,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 NUM_RESAMPLES = 1_000
 RATES = (0.1, 0.5, 1.0, 10.0)  # false alarms an hour
-FAINTEST = (
-    0.01  # confidence below which nothing is counted, neither false alarms nor keywords that were found
-)
+FAINTEST = 0.01  # confidence below which nothing is counted, neither false alarms nor what was found
 SHORTEST_S = 60.0  # of negatives, from which a rate an hour may be told
 ABOVE_ALL = math.nextafter(1.0, 2.0)  # a threshold that no confidence reaches
 

@@ -1,6 +1,5 @@
 """A keyword detector measured as it is used: on a stream, in misses at so many false alarms an hour."""
 
-import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,10 +25,7 @@ from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
 from speechrnn.evaluation.keyword_listener import Heard, Listener, Progress
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, assign
 from speechrnn.evaluation.results import Failure
-from speechrnn.runtime.keyword_spotter import (
-    SpotterOptions,
-    find_threshold,
-)
+from speechrnn.runtime.keyword_spotter import SpotterOptions, find_threshold, usual_threshold
 from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 
@@ -163,7 +159,7 @@ def evaluate_keywords(
     heard = {snr: listener.hear_positives(trial, owners, snr) for snr in conditions}
     listener.warn_of_speechless()
     features = LogMel.from_config(model.info.config["features"])
-    results, uncalibrated = [], forget_keywords(model)
+    results = []
     for number, keyword in enumerate(keywords):
         found = {snr: positives.of(number) for snr, positives in heard.items()}
         if trial.positives and not len(found[None].scores):
@@ -172,7 +168,7 @@ def evaluate_keywords(
                 f"keyword {keyword.label!r}: no positive could be used; {'; '.join(reasons[:1])}"
             )
         measure = partial(measure_all, rates=trial.rates, threshold=find_threshold(model, keyword, options))
-        usual = find_threshold(uncalibrated, replace(keyword, threshold=None), SpotterOptions())
+        usual = usual_threshold(model, keyword)
         result = sum_up(keyword.label, usual, background.of(number), found, measure)
         hardest = found[None].close_ups(num_close_ups, features) if found else ()
         surest = background.close_ups(number, num_close_ups, features)
@@ -188,15 +184,6 @@ def evaluate_keywords(
         failures=tuple(listener.failures.values()),
         settings=describe(keywords, listener, elapsed_s=time.perf_counter() - start),
     )
-
-
-def forget_keywords(model: ModelFile) -> ModelFile:
-    """Take a model as it was before ``calibrate`` kept thresholds of single keywords in it."""
-    if not model.info.decoding.keyword_thresholds:
-        return model
-    uncalibrated = copy.copy(model)
-    uncalibrated.info = replace(model.info, decoding=replace(model.info.decoding, keyword_thresholds={}))
-    return uncalibrated
 
 
 def describe(keywords: Sequence[Keyword], listener: Listener, *, elapsed_s: float) -> dict[str, Any]:

@@ -275,10 +275,6 @@ def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) 
     for threshold in (keyword.threshold, options.threshold, calibrated_threshold(model, keyword)):
         if threshold is not None:
             return threshold
-    if model.info.task == "classification":
-        return CLASSIFIER_THRESHOLD
-    if keyword.templates:
-        return SPELLED_AND_RECORDED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
     return usual_threshold(model, keyword)
 
 
@@ -290,7 +286,11 @@ def calibrated_threshold(model: ModelFile, keyword: Keyword) -> float | None:
 
 
 def usual_threshold(model: ModelFile, keyword: Keyword) -> float:
-    """Choose the threshold of a typed keyword by its length, where the model was calibrated for any keyword."""
+    """Choose the threshold of a keyword that nobody has set one for."""
+    if model.info.task == "classification":
+        return CLASSIFIER_THRESHOLD
+    if keyword.templates:
+        return SPELLED_AND_RECORDED_THRESHOLD if keyword.spellings else RECORDED_THRESHOLD
     by_length = model.info.decoding.usual_thresholds
     if not by_length or model.info.vocabulary.unit != "phone":
         return SPELLED_THRESHOLD
