@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from speechrnn.decoding.keyword_hits import Candidate
 from speechrnn.evaluation.close_up import Excerpt
 from speechrnn.evaluation.evaluate import load_utterance
 from speechrnn.manifest import Utterance
@@ -21,6 +22,8 @@ class Track(NamedTuple):
     """(frames,) when each ends."""
     frame_s: float
     """Seconds from one frame to the next."""
+    hits: list[Candidate]
+    """What is told at the thresholds that the keywords have, of two in one place the surer one."""
 
     def cut(self, keyword: int, stretch_s: tuple[float, float]) -> tuple[int, NDArray[np.float32]]:
         """Take the frames that end within a stretch, one at least: the first, and a keyword's confidences."""

@@ -1,5 +1,6 @@
 """A keyword detector run over recordings as over one stream, and what it heard there."""
 
+import bisect
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.audio import Waveform
-from speechrnn.decoding.keyword_hits import HitOptions, HitPicker
+from speechrnn.decoding.keyword_hits import Candidate, HitOptions, HitPicker
+from speechrnn.decoding.keyword_search import Scores
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.evaluation.detection import FAINTEST, Negatives, check_hours, find_peaks
@@ -19,7 +21,13 @@ from speechrnn.evaluation.keyword_close_up import KeywordCloseUp, Recorded, Trac
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, says
 from speechrnn.evaluation.results import Failure
 from speechrnn.manifest import Utterance
-from speechrnn.runtime.keyword_spotter import ScoreTracker, SpotterOptions, default_hits, to_confidences
+from speechrnn.runtime.keyword_spotter import (
+    ScoreTracker,
+    SpotterOptions,
+    default_hits,
+    find_threshold,
+    to_confidences,
+)
 from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 from speechrnn.voice_activity import find_speech
@@ -43,6 +51,8 @@ class Background(NamedTuple):
     recordings: list[Recorded]
     peaks: list[NDArray[np.int64]]
     """Frames, the surest first, of each keyword; none where the keyword is said."""
+    told: list[Candidate]
+    """Hits where the keyword is not said."""
     said: NDArray[np.bool_]
     """(recordings, keywords) whether it is said there."""
 
@@ -59,6 +69,17 @@ class Background(NamedTuple):
             scores=self.track.confidences[self.peaks[keyword], keyword].astype(np.float64),
             recordings=number_of[self.find_recordings(keyword)],
             durations_s=durations_s,
+        )
+
+    def told_of(self, keyword: int) -> Negatives:
+        """Take those false alarms that are told at the thresholds that all keywords have."""
+        hits = [hit for hit in self.told if hit.keyword == keyword]
+        number_of = np.cumsum(~self.said[:, keyword]) - 1
+        at_s = self.track.ends_s[[hit.end for hit in hits]]
+        return replace(
+            self.of(keyword),
+            scores=np.array([hit.confidence for hit in hits], np.float64),
+            recordings=number_of[find_places(self.recordings, at_s)],
         )
 
     def close_ups(self, keyword: int, number: int, features: LogMel) -> tuple[KeywordCloseUp, ...]:
@@ -97,6 +118,8 @@ class Heard(NamedTuple):
     places: list[Place]
     scores: NDArray[np.float64]
     """(places,) the best confidence at each."""
+    told: NDArray[np.float64]
+    """(places,) the confidence of the hit that is told at each, at the thresholds that all keywords have; 0 of none."""
     hits: HitOptions
     """When a confidence is a hit."""
     delay_s: float
@@ -105,7 +128,8 @@ class Heard(NamedTuple):
     def of(self, keyword: int) -> "Heard":
         """Take those of one keyword."""
         mine = [number for number, place in enumerate(self.places) if place.keyword == keyword]
-        return self._replace(places=[self.places[number] for number in mine], scores=self.scores[mine])
+        places = [self.places[number] for number in mine]
+        return self._replace(places=places, scores=self.scores[mine], told=self.told[mine])
 
     def latencies_s(self, threshold: float) -> NDArray[np.float64]:
         """Tell how long after the speech each would be told at a threshold, (places,) seconds; NaN if it is not."""
@@ -148,6 +172,8 @@ class Listener:
         self.tracker, self.keywords = ScoreTracker(model, keywords, options, floors=floors), keywords
         self.sample_rate, self.on_audio = model.info.sample_rate, on_audio
         self.hits: HitOptions = options.hits or default_hits(model)
+        own = (find_threshold(model, keyword, options) for keyword in keywords)
+        self.thresholds = [max(FAINTEST, threshold) for threshold in own]
         self.failures: dict[str, Failure] = {}
         self.speechless: dict[str, Utterance] = {}
         """Positives in which there is sound, but no speech found."""
@@ -163,15 +189,22 @@ class Listener:
     def track(self, waveforms: Iterable[Waveform]) -> Track:
         """Run one stream from beginning to end."""
         self.tracker.restart()
-        found = []
-        for waveform in waveforms:
-            found.append(to_confidences(self.tracker.feed(waveform)).astype(np.float32))
-            self.on_audio(len(waveform) / self.sample_rate)
-        found.append(to_confidences(self.tracker.finish()).astype(np.float32))
+        clock, found, hits = self.tracker.clock, [], []
+        picker = HitPicker(self.thresholds, frame_s=clock.frame_s, options=self.hits)
+        for scores in self.score(waveforms):
+            heard = to_confidences(scores)
+            hits += picker.feed(heard, scores.starts)
+            found.append(heard.astype(np.float32))
         confidences = lasting(np.concatenate(found), self.hits.patience)
-        clock = self.tracker.clock
         ends = clock.first_s + np.arange(1, len(confidences) + 1, dtype=np.float64) * clock.frame_s
-        return Track(confidences, ends, clock.frame_s)
+        return Track(confidences, ends, clock.frame_s, hits + picker.finish())
+
+    def score(self, waveforms: Iterable[Waveform]) -> Iterator[Scores]:
+        """Score one stream bit by bit."""
+        for waveform in waveforms:
+            yield self.tracker.feed(waveform)
+            self.on_audio(len(waveform) / self.sample_rate)
+        yield self.tracker.finish()
 
     def hear_negatives(self, utterances: Sequence[Utterance]) -> Background:
         """Find each keyword's false alarms.
@@ -193,16 +226,15 @@ class Listener:
         durations_s = np.array([recording.duration_s for recording in recordings])
         for keyword, elsewhere in zip(self.keywords, ~said.T, strict=True):
             check_hours(float(durations_s[elsewhere].sum()), keyword.label)
-        return Background(track, recordings, self.find_peaks(track, recordings, said), said)
-
-    def find_peaks(
-        self, track: Track, recordings: Sequence[Recorded], said: NDArray[np.bool_]
-    ) -> list[NDArray[np.int64]]:
-        """Find the frames where each keyword seems to be and is not, the surest first."""
-        rest = max(1, round(self.hits.refractory_s / self.tracker.clock.frame_s))
         # A keyword at the end of a recording may be heard a little behind it.
         said_at = said[find_places(recordings, track.ends_s)]
         said_at |= said[find_places(recordings, track.ends_s - TOLERANCE_S)]
+        told = [hit for hit in track.hits if not said_at[hit.end, hit.keyword]]
+        return Background(track, recordings, self.find_peaks(track, said_at), told, said)
+
+    def find_peaks(self, track: Track, said_at: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+        """Find the frames where each keyword seems to be and is not, the surest first."""
+        rest = max(1, round(self.hits.refractory_s / self.tracker.clock.frame_s))
         columns = np.where(said_at, 0.0, track.confidences.astype(np.float64)).T
         return [find_peaks(np.where(column >= FAINTEST, column, 0.0), rest=rest) for column in columns]
 
@@ -244,7 +276,7 @@ class Listener:
         track = self.track(waveforms())
         columns = [track.cut(place.keyword, place.stretch_s)[1] for place in places]
         scores = np.array([column.max(initial=0.0) for column in columns], np.float64)
-        return Heard(track, places, scores, self.hits, self.tracker.latency_s)
+        return Heard(track, places, scores, told_at(places, track), self.hits, self.tracker.latency_s)
 
     def warn_of_speechless(self) -> None:
         """Say in which positives nobody seems to speak; they count as they are heard."""
@@ -305,6 +337,17 @@ def find_places(recordings: Sequence[Recorded], times_s: NDArray[np.float64]) ->
     """Find the recording of each time of the stream."""
     ends = [recording.end_s for recording in recordings]
     return np.minimum(np.searchsorted(ends, times_s), len(ends) - 1)
+
+
+def told_at(places: Sequence[Place], track: Track) -> NDArray[np.float64]:
+    """Find the confidence of what is told of its keyword at each place, (places,); 0 of nothing."""
+    told, begins_s = np.zeros(len(places)), [place.clip.start_s for place in places]
+    for hit in track.hits:
+        at_s = track.ends_s[hit.end]
+        number = bisect.bisect_left(begins_s, at_s) - 1  # places follow each other, with a gap between them
+        if number >= 0 and places[number].keyword == hit.keyword and at_s <= places[number].stretch_s[1]:
+            told[number] = max(told[number], hit.confidence)
+    return told
 
 
 def lasting(confidences: NDArray[np.float32], patience: int) -> NDArray[np.float32]:

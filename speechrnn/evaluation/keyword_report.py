@@ -70,15 +70,6 @@ def render_notes(evaluation: KeywordEvaluation) -> Iterator[str]:
         )
 
 
-def render_company(evaluation: KeywordEvaluation) -> Iterator[str]:
-    """Say what keywords do to each other, which is not measured."""
-    if len(evaluation.keywords) > 1:
-        yield (
-            "each keyword is measured as if it were the only one; of two in one place a stream is told the surer "
-            "one only, so more are missed of a keyword within another, such as glass and view glass"
-        )
-
-
 def render_limits(evaluation: KeywordEvaluation) -> Iterator[str]:
     """Say what the measurement leaves out, in the terminal and on the page."""
     points = [
@@ -87,7 +78,11 @@ def render_limits(evaluation: KeywordEvaluation) -> Iterator[str]:
         for points in (keyword.points, *keyword.in_noise.values())
         for point in points
     ]
-    yield from render_company(evaluation)
+    if len(evaluation.keywords) > 1:
+        yield (
+            "at so many false alarms an hour each keyword is measured as if it were the only one; at their own "
+            "thresholds all are heard together, and of two in one place the surer one is told"
+        )
     if any(point.is_all_or_none for point in points):
         yield (
             "§ none or all are missed, of which a bootstrap tells nothing: the exact interval (Clopper-Pearson), if "

@@ -25,7 +25,7 @@ from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
 from speechrnn.evaluation.keyword_listener import Heard, Listener, Progress
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, assign
 from speechrnn.evaluation.results import Failure
-from speechrnn.runtime.keyword_spotter import SpotterOptions, find_threshold, usual_threshold
+from speechrnn.runtime.keyword_spotter import SpotterOptions, usual_threshold
 from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 
@@ -53,7 +53,8 @@ class KeywordResult:
     curve: DetCurve | None = field(repr=False)
     """Misses against false alarms; None without positives."""
     points: tuple[OperatingPoint, ...]
-    """At each rate of false alarms that was asked for, and last at the threshold that the keyword has."""
+    """At each rate of false alarms that was asked for, and last at the threshold that the keyword has, of what is told
+    beside the other keywords."""
     in_noise: Mapping[float, tuple[OperatingPoint, ...]] = field(default_factory=dict)
     """The same with noise at so many dB, the thresholds those of the negatives as they are."""
     hardest_positives: tuple[KeywordCloseUp, ...] = field(default=(), compare=False, repr=False)
@@ -167,7 +168,12 @@ def evaluate_keywords(
             raise ConfigError(
                 f"keyword {keyword.label!r}: no positive could be used; {'; '.join(reasons[:1])}"
             )
-        measure = partial(measure_all, rates=trial.rates, threshold=find_threshold(model, keyword, options))
+        measure = partial(
+            measure_all,
+            told=background.told_of(number),
+            rates=trial.rates,
+            threshold=listener.thresholds[number],
+        )
         usual = usual_threshold(model, keyword)
         result = sum_up(keyword.label, usual, background.of(number), found, measure)
         hardest = found[None].close_ups(num_close_ups, features) if found else ()
@@ -210,12 +216,15 @@ Measure = Callable[[Heard | None, Negatives], tuple[OperatingPoint, ...]]
 
 
 def measure_all(
-    found: Heard | None, negatives: Negatives, *, rates: Sequence[float], threshold: float
+    found: Heard | None, negatives: Negatives, *, told: Negatives, rates: Sequence[float], threshold: float
 ) -> tuple[OperatingPoint, ...]:
-    """Measure a keyword at each rate of false alarms, and at its threshold."""
-    scores, groups = (None, None) if found is None else (found.scores, found.groups)
-    points = [measure_point(scores, negatives, rate, groups=groups) for rate in rates]
-    return *points, measure_threshold(scores, negatives, threshold, groups=groups)
+    """Measure a keyword alone at each rate of false alarms, and at its threshold by what is told beside the others."""
+    if found is None:
+        points = [measure_point(None, negatives, rate) for rate in rates]
+        return *points, measure_threshold(None, told, threshold)
+    groups = found.groups
+    points = [measure_point(found.scores, negatives, rate, groups=groups) for rate in rates]
+    return *points, measure_threshold(found.told, told, threshold, groups=groups)
 
 
 def sum_up(
