@@ -460,11 +460,11 @@ def test_inspect_draws_a_page_and_a_picture(
     page = Page((tmp_path / "view.html").read_text())
     assert not page.open
     assert "ab 0.105 0.395 100.00" in page.text  # tones from 0.1 to 0.4 s, in frames of 10 ms
-    assert run(capsys, "inspect", clip, "-m", model, "-o", str(tmp_path / "view.png"))[0] == 0
-    assert (tmp_path / "view.png").read_bytes().startswith(b"\x89PNG")
-    status, _, err = run(capsys, "inspect", clip, "-m", model, "-o", str(tmp_path / "view.png"))
+    assert run(capsys, "inspect", clip, "-m", model, "-o", str(tmp_path / "view.PNG"))[0] == 0
+    assert (tmp_path / "view.PNG").read_bytes().startswith(b"\x89PNG")
+    status, _, err = run(capsys, "inspect", clip, "-m", model, "-o", str(tmp_path / "view.PNG"))
     assert status == 1
-    assert "view.png: exists already; --overwrite replaces it" in err
+    assert "view.PNG: exists already; --overwrite replaces it" in err
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw, and print the text."""
     from speechrnn.report import draw_inspection, render_inspection
 
-    if args.output.suffix not in SUFFIXES:
+    if (suffix := args.output.suffix.lower()) not in SUFFIXES:
         raise SpeechRNNError(f"{args.output}: must end in {' or '.join(SUFFIXES)}")
     refuse_existing(args.output, overwrite=args.overwrite, error=SpeechRNNError)
     transcriber = open_transcriber(args, read_decoding_options(args))
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         new_file(args.output, overwrite=args.overwrite, error=SpeechRNNError) as partial,
     ):
         close_up = look_closely(transcriber, part, args.file)
-        if args.output.suffix == ".png":
+        if suffix == ".png":
             partial.write_bytes(draw_inspection(close_up))
         else:
             file_s = len(waveform) / sample_rate
