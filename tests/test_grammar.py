@@ -88,6 +88,8 @@ def test_beginnings_are_counted_up_to_a_limit() -> None:
         ("<who>", "f.txt:2: no rule <who>, only <digit>, <letter>, <x>"),
         ("b <x>", "f.txt:2: rule <x> holds itself"),
         ("[a]", r"f.txt:2: '\[a\]' may be nothing at all"),
+        ("(go | [a] b*)", "may be nothing at all"),
+        ("([a])+", "may be nothing at all"),
     ],
 )
 def test_a_line_that_is_no_phrase_is_named(line: str, said: str) -> None:

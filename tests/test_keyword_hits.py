@@ -51,6 +51,15 @@ def test_a_confidence_that_stays_up_is_one_hit_however_long() -> None:
     assert places(pick([*up, 0, *up], refractory_s=2.5, hold_s=0.0)) == [(0, 0), (0, 25)]
 
 
+def test_a_stretched_copy_of_a_hit_is_none() -> None:
+    confidences = np.zeros((40, 1))
+    confidences[[3, 20, 36], 0] = 1.0, 0.8, 0.8  # the second is the first, with silence behind it
+    starts = np.zeros((40, 1), np.int64)
+    starts[36] = 33
+    picker = HitPicker([0.5], frame_s=0.1, options=HitOptions(hold_s=0.2, refractory_s=0.5))
+    assert places(picker.feed(confidences, starts) + picker.finish()) == [(0, 3), (0, 36)]
+
+
 def test_a_phrase_that_begins_with_a_keyword_is_told_behind_it() -> None:
     confidences = np.zeros((12, 2))
     confidences[3, 0], confidences[9, 1] = 1.0, 0.8

@@ -209,6 +209,8 @@ def test_a_models_threshold_is_of_keywords_that_are_typed_without_a_boost(tmp_pa
     for keyword, threshold in (
         (ABC, 0.05),
         (replace(ABC, threshold=0.2), 0.2),
+        (replace(ABC, label="x"), 0.05),
+        (replace(CAB, label="abc"), 0.5),
         (replace(ABC, boost=1.0), 0.5),
         (replace(ABC, templates=(template,)), 0.58),
         (replace(ABC, spellings=(), templates=(template,)), 0.6),

@@ -150,7 +150,7 @@ def test_without_a_language_model_the_first_of_the_words_that_sound_alike_is_tol
 
 
 def test_a_lexicon_may_say_its_words_itself() -> None:
-    lexicon = ["# ours", "kappa\tC A B A", "kappa\tC B A", "bay"]
+    lexicon = ["# ours", "kappa\tC A B A0", "kappa\tC B A", "bay"]
     for phones in ("C A B A", "C B A"):
         assert decode(hear(f"{phones} B A"), lexicon=lexicon)[0].text == "kappa bay"
 
@@ -248,7 +248,7 @@ def test_the_words_of_phrases_have_times_and_may_be_hot() -> None:
 
 
 def test_phrases_may_say_their_words_themselves() -> None:
-    phrases = ["hey <who>", "<who> = kappa\tC A B A", "hey\tB A", "hey\tB B"]
+    phrases = ["hey <who>", "<who> = kappa\tC A1 B A0", "hey\tB A", "hey\tB B"]
     for phones, text in (("B A C A B A", "hey kappa"), ("B B C A B A", "hey kappa"), ("B B", "hey")):
         assert decode(hear(phones), phrases=phrases)[0].text == text
     with pytest.raises(

@@ -140,7 +140,7 @@ def calibrate_thresholds(args: argparse.Namespace) -> int:
         if store_thresholds(source, thresholds):
             say(f"kept in {source}")
     if target is not None:
-        mine = {keyword.label: thresholds[keyword.label] for keyword in typed}
+        mine = {keyword.spellings[0]: thresholds[keyword.label] for keyword in typed}
         keep_choice(
             target,
             lambda choice: replace(choice, keyword_thresholds={**choice.keyword_thresholds, **mine}),

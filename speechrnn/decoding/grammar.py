@@ -19,8 +19,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from speechrnn.decoding.lexicon import NONE, Automaton, Reading
-from speechrnn.decoding.phrase_parser import WORD, Choice, Expression, Parser, Repeat, Series, Word
-from speechrnn.decoding.spelling import Spelling
+from speechrnn.decoding.phrase_parser import (
+    WORD,
+    Choice,
+    Expression,
+    Parser,
+    Repeat,
+    Series,
+    Word,
+    may_be_nothing,
+)
+from speechrnn.decoding.spelling import Spelling, leave_out_stress
 from speechrnn.errors import ConfigError, SpeechRNNError
 from speechrnn.text import SEPARATOR, Vocabulary
 
@@ -67,11 +76,11 @@ def compile_grammar(lines: Iterable[str], spelling: Spelling, name: str = "phras
         if rule:
             continue
         try:
-            end = states.add(Parser(text, rules).expression(), 0)
+            expression = Parser(text, rules).expression()
+            states.final.add(states.add(expression, 0))
         except SpeechRNNError as error:
             raise type(error)(f"{name}:{place}: {error}") from None
-        states.final.add(end)
-        if end in states.closure([0]):
+        if may_be_nothing(expression):
             raise ConfigError(f"{name}:{place}: {text!r} may be nothing at all")
     return states
 
@@ -97,8 +106,9 @@ def add_own_ways(spelling: Spelling, lines: Iterable[Line], name: str) -> Spelli
         word = spelling.vocabulary.normalize(line.text).strip()
         if not WORD.fullmatch(word):
             raise ConfigError(f"{place}: phones stand behind a single word, not behind {line.text!r}")
-        spelling.vocabulary.encode(line.phones, f"{place}: word {word!r}")
-        own_ways[word] = (*own_ways.get(word, ()), " ".join(line.phones.split()))
+        phones = leave_out_stress(spelling.vocabulary, line.phones)
+        spelling.vocabulary.encode(phones, f"{place}: word {word!r}")
+        own_ways[word] = (*own_ways.get(word, ()), " ".join(phones.split()))
     return replace(spelling, own_ways=own_ways)
 
 

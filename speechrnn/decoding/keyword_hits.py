@@ -24,8 +24,8 @@ class HitOptions:
     """How long after a hit the same keyword cannot be hit again, >= 0; and not before it was unsure of it once."""
     overlap: float = 0.5
     """Share of the shorter of two hits that may lie in the other, in [0, 1]; of those with more the surer stays.
-    A hit that was told stays, and one that comes behind it counts if no more of itself lies in it: the phrase that
-    begins with a shorter keyword."""
+    A hit that was told stays, and one of another keyword that comes behind it counts if no more of itself lies in it:
+    the phrase that begins with a shorter keyword."""
 
     def __post_init__(self) -> None:
         """Check every range; a ``ConfigError`` names the option."""
@@ -124,7 +124,7 @@ class HitPicker:
             return []
         self._rest(best)
         rivals = [other for other in self.open.values() if self._overlaps(best, other)]
-        if any(common_frames(best, hit) > self.options.overlap * num_frames(best) for hit in self.recent):
+        if any(self._repeats(best, hit) for hit in self.recent):
             return []
         if any(rival.margin > best.margin for rival in rivals):
             return []
@@ -138,6 +138,12 @@ class HitPicker:
     def _overlaps(self, one: Candidate, other: Candidate) -> bool:
         """Tell whether more of the shorter one lies in the longer one than may."""
         return common_frames(one, other) > self.options.overlap * min(num_frames(one), num_frames(other))
+
+    def _repeats(self, candidate: Candidate, hit: Candidate) -> bool:
+        """Tell whether a candidate is no more than a hit that was told; a keyword's stretched copy is not."""
+        if candidate.keyword == hit.keyword:
+            return self._overlaps(candidate, hit)
+        return common_frames(candidate, hit) > self.options.overlap * num_frames(candidate)
 
     def _rest(self, closed: Candidate) -> None:
         """Have a keyword wait."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechrnn.decoding.beam_layout import ARC, LEXICON_NODE, Lexicon
-from speechrnn.decoding.spelling import Spelling
+from speechrnn.decoding.spelling import Spelling, leave_out_stress
 from speechrnn.errors import ConfigError
 from speechrnn.lm.ngram import NgramModel
 
@@ -52,6 +52,7 @@ def read_words(spelling: Spelling, lines: Iterable[str], name: str) -> tuple[lis
         if len(word.split()) > 1:
             raise ConfigError(f"{place} {word!r} has a space in it; give its words apart")
         if spelling.is_said and phones.strip():
+            phones = leave_out_stress(spelling.vocabulary, phones)
             spelling.vocabulary.encode(phones, f"{place} {word!r}")
             own_ways[word] = (*own_ways.get(word, ()), " ".join(phones.split()))
         places.setdefault(word, place)

@@ -41,6 +41,17 @@ class Repeat(NamedTuple):
 Expression: TypeAlias = Word | Series | Choice | Repeat
 
 
+def may_be_nothing(expression: Expression) -> bool:
+    """Tell whether an expression holds without a word."""
+    if isinstance(expression, Word):
+        return False
+    if isinstance(expression, Series):
+        return all(map(may_be_nothing, expression.parts))
+    if isinstance(expression, Choice):
+        return any(map(may_be_nothing, expression.parts))
+    return expression.least == 0 or may_be_nothing(expression.part)
+
+
 class Parser:
     """Read one line by recursive descent."""
 

@@ -1,6 +1,7 @@
 """How words become tokens of a search: by the characters they are written with, or the phones they are said with."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,12 @@ from speechrnn.pronunciations import MOST_WAYS, Pronunciations
 from speechrnn.text import WORD_BOUNDARY, Vocabulary
 
 NONE = -1
+STRESS = re.compile(r"(?<=[A-Z])[012](?!\S)")  # of a vowel, as CMUdict marks it
+
+
+def leave_out_stress(vocabulary: Vocabulary, phones: str) -> str:
+    """Leave out the marks of stress in phones that a model does not have."""
+    return STRESS.sub("", phones) if vocabulary.unknown(phones) else phones
 
 
 @dataclass(frozen=True)

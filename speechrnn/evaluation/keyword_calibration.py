@@ -45,7 +45,7 @@ def calibrate_keywords(
 def thresholds_of(evaluation: KeywordEvaluation) -> dict[str, float]:
     """Take the threshold of each keyword, within what a threshold may be, rounded up to what a file shows.
 
-    With too few negatives for the rate that was asked for, none is below the keyword's usual one, or one of its own.
+    With too few negatives for the rate that was asked for, none is below the one that the keyword has already.
     """
     return {
         keyword.label: rule_of(keyword)(keyword.negatives.scores, keyword.negatives.hours)
@@ -69,7 +69,7 @@ def least_threshold(keyword: KeywordResult) -> float:
     """Tell below which threshold a keyword's may not be, whatever its negatives ask for."""
     if not keyword.points[0].is_extrapolated:
         return LEAST_THRESHOLD
-    return max(keyword.usual_threshold, keyword.own.threshold)
+    return keyword.own.threshold
 
 
 def storable(threshold: float) -> float:
@@ -88,11 +88,7 @@ def describe_calibration(evaluation: KeywordEvaluation) -> Iterator[str]:
                 "confidence there is; choose a longer or rarer keyword, or a better model"
             )
         if kept.threshold > storable(asked.threshold):
-            whose = "usual" if keyword.usual_threshold >= keyword.own.threshold else "own"
-            yield (
-                f"{keyword.label}: kept at its {whose} threshold: {asked.hours:.2f} h are too few to tell that less is "
-                "enough"
-            )
+            yield f"{keyword.label}: stays as it was: {asked.hours:.2f} h are too few to tell that less is enough"
     if len(evaluation.keywords) > 1:
         yield (
             "each keyword is measured as if it were the only one; of two in one place `speechrnn spot` tells the surer "

@@ -51,12 +51,12 @@ def says(utterance: Utterance, keyword: Keyword) -> bool:
 
 
 def assign(positives: Sequence[Utterance], keywords: Sequence[Keyword]) -> list[int]:
-    """Find the keyword of each positive by its label.
+    """Find the keyword of each positive by its label or one of its spellings.
 
     Raises:
         ConfigError: If a positive is of no keyword, or a keyword has none.
     """
-    numbers = {plain(keyword.label): number for number, keyword in enumerate(keywords)}
+    numbers = name_keywords(keywords)
     owners = []
     for utterance in positives:
         if plain(utterance.text) not in numbers:
@@ -76,6 +76,14 @@ def plain(label: str) -> str:
     return " ".join(label.replace("_", " ").casefold().split())
 
 
+def name_keywords(keywords: Sequence[Keyword]) -> dict[str, int]:
+    """List the names of keywords in their plain form, and the keyword that each is of: labels go before spellings."""
+    names = {
+        plain(spelling): number for number, keyword in enumerate(keywords) for spelling in keyword.spellings
+    }
+    return names | {plain(keyword.label): number for number, keyword in enumerate(keywords)}
+
+
 def find_recordings(source: Path) -> list[Utterance]:
     """List all recordings of a folder, however deep, or of a manifest.
 
@@ -91,24 +99,25 @@ def find_recordings(source: Path) -> list[Utterance]:
 
 
 def find_positives(source: Path, keywords: Sequence[Keyword]) -> list[Utterance]:
-    """List clips of keywords: a folder named after each, a folder of clips for one, or a manifest.
+    """List clips of keywords: a folder named after each, a folder of nothing but clips for one, or a manifest.
 
-    Folders of other names are passed over, and so are lines of a manifest with other texts.
+    Names are labels or spellings. Folders of other names are passed over, and lines of a manifest with other texts.
 
     Raises:
         ManifestError: If there is no such folder or line, or the manifest cannot be read.
     """
-    labels = {plain(keyword.label): keyword.label for keyword in keywords}
+    labels = {name: keywords[number].label for name, number in name_keywords(keywords).items()}
+    known = ", ".join(keyword.label for keyword in keywords)
     if not source.is_dir():
         found = [utterance for utterance in read_manifest(source) if plain(utterance.text) in labels]
         if not found:
-            raise ManifestError(f"{source}: has no text that is a keyword: {', '.join(labels.values())}")
+            raise ManifestError(f"{source}: has no text that is a keyword: {known}")
         return found
     folders = [path for path in sorted(source.iterdir()) if path.is_dir() and plain(path.name) in labels]
-    if not folders and len(keywords) == 1:
+    if not folders and len(keywords) == 1 and not any(path.is_dir() for path in source.iterdir()):
         return [whole_file(utterance.audio, keywords[0].label) for utterance in find_recordings(source)]
     if not folders:
-        raise ManifestError(f"{source}: has no folder named after a keyword: {', '.join(labels.values())}")
+        raise ManifestError(f"{source}: has no folder named after a keyword: {known}")
     return [
         whole_file(utterance.audio, labels[plain(folder.name)])
         for folder in folders

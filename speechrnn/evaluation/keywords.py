@@ -25,7 +25,7 @@ from speechrnn.evaluation.keyword_close_up import KeywordCloseUp
 from speechrnn.evaluation.keyword_listener import Heard, Listener, Progress
 from speechrnn.evaluation.keyword_recordings import KeywordTrial, assign
 from speechrnn.evaluation.results import Failure
-from speechrnn.runtime.keyword_spotter import SpotterOptions, usual_threshold
+from speechrnn.runtime.keyword_spotter import SpotterOptions
 from speechrnn.runtime.log_mel import LogMel
 from speechrnn.runtime.model_file import ModelFile
 
@@ -39,8 +39,6 @@ class KeywordResult:
     label: str
     negatives: Negatives = field(repr=False)
     """Its false alarms."""
-    usual_threshold: float
-    """What ``spot`` uses where nobody has set a threshold for the keyword, by hand or by calibration."""
     num_left_out: int = 0
     """Recordings that are no negatives for it, since their texts say it."""
     positives: NDArray[np.float64] = field(repr=False)
@@ -174,8 +172,7 @@ def evaluate_keywords(
             rates=trial.rates,
             threshold=listener.thresholds[number],
         )
-        usual = usual_threshold(model, keyword)
-        result = sum_up(keyword.label, usual, background.of(number), found, measure)
+        result = sum_up(keyword.label, background.of(number), found, measure)
         hardest = found[None].close_ups(num_close_ups, features) if found else ()
         surest = background.close_ups(number, num_close_ups, features)
         num_left_out = int(background.said[:, number].sum())
@@ -228,11 +225,7 @@ def measure_all(
 
 
 def sum_up(
-    label: str,
-    usual_threshold: float,
-    negatives: Negatives,
-    heard: Mapping[float | None, Heard],
-    measure: Measure,
+    label: str, negatives: Negatives, heard: Mapping[float | None, Heard], measure: Measure
 ) -> KeywordResult:
     """Measure one keyword under all conditions."""
     clean, points = heard.get(None), measure(heard.get(None), negatives)
@@ -240,7 +233,6 @@ def sum_up(
     return KeywordResult(
         label=label,
         negatives=negatives,
-        usual_threshold=usual_threshold,
         positives=np.zeros(0) if clean is None else clean.scores,
         groups=None if clean is None else clean.groups,
         latencies_s=np.zeros(0) if clean is None else clean.latencies_s(told_at.threshold),

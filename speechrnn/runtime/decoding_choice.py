@@ -50,7 +50,7 @@ class DecodingChoice:
     lm: LmChoice | None = None
     """With a language model."""
     keyword_thresholds: Mapping[str, float] = field(default_factory=dict)
-    """Least confidence of a hit, in [0, 1], by the keyword's label."""
+    """Least confidence of a hit, in [0, 1], by the keyword's first spelling."""
     usual_thresholds: tuple[float, ...] = ()
     """Of typed keywords of 1, 2, 3, … phones that have none of their own; longer ones have the last."""
 

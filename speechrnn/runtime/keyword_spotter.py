@@ -279,10 +279,11 @@ def find_threshold(model: ModelFile, keyword: Keyword, options: SpotterOptions) 
 
 
 def calibrated_threshold(model: ModelFile, keyword: Keyword) -> float | None:
-    """Look up what the model was calibrated to for a keyword of this label; recordings and boosts have other scores."""
+    """Look up what the model was calibrated to for what is looked for; recordings and boosts have other scores."""
     if keyword.templates or keyword.boost:
         return None
-    return model.info.decoding.keyword_thresholds.get(keyword.label)
+    thresholds = model.info.decoding.keyword_thresholds
+    return next((thresholds[spelling] for spelling in keyword.spellings if spelling in thresholds), None)
 
 
 def usual_threshold(model: ModelFile, keyword: Keyword) -> float:

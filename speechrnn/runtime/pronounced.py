@@ -7,10 +7,10 @@ from dataclasses import replace
 from speechrnn.decoding.keyword_search import spell
 from speechrnn.decoding.keywords import Keyword
 from speechrnn.decoding.rivals import SHORTEST
+from speechrnn.decoding.spelling import leave_out_stress
 from speechrnn.errors import ConfigError, TextError
 from speechrnn.runtime.model_file import ModelInfo
 
-STRESS = re.compile(r"(?<=[A-Z])[012](?!\S)")  # of a vowel, as CMUdict marks it
 PHONES = re.compile(r"\[([^][]*)\]")  # [V Y UW] instead of view
 
 
@@ -64,9 +64,9 @@ def ways_to_say_spelling(info: ModelInfo, keyword: Keyword, spelling: str) -> tu
     if phones:
         if not phones[1].split():
             raise ConfigError(f"keyword {keyword.label!r}: no phones in {spelling!r}")
-        unstressed = STRESS.sub("", phones[1]) if info.vocabulary.unknown(phones[1]) else phones[1]
-        spell(info.vocabulary, unstressed)
-        return (" ".join(info.vocabulary.normalize(unstressed).split()),)
+        known = leave_out_stress(info.vocabulary, phones[1])
+        spell(info.vocabulary, known)
+        return (" ".join(info.vocabulary.normalize(known).split()),)
     try:
         return info.pronunciations.of_phrase(info.vocabulary.normalize(spelling))
     except TextError as error:

@@ -17,7 +17,7 @@ export interface HitOptions {
   refractoryS: number;
   /**
    * Share of the shorter of two hits that may lie in the other; of those with more the surer stays. A hit that was told
-   * stays, and one that comes behind it counts if no more of itself lies in it.
+   * stays, and one of another keyword that comes behind it counts if no more of itself lies in it.
    */
   overlap: number;
 }
@@ -100,8 +100,7 @@ export class HitPicker {
     this.open.delete(keyword);
     this.rest(best);
     const rivals = [...this.open.values()].filter((other) => this.overlaps(best, other));
-    const most = this.options.overlap * numFrames(best);
-    if (this.recent.some((hit) => commonFrames(best, hit) > most)) return [];
+    if (this.recent.some((hit) => this.repeats(best, hit))) return [];
     if (rivals.some((rival) => rival.margin > best.margin)) return [];
     for (const rival of rivals) {
       this.rest(rival);
@@ -109,6 +108,12 @@ export class HitPicker {
     }
     this.recent = [...this.recent, best].slice(-RECENT);
     return [best];
+  }
+
+  /** Whether a candidate is no more than a hit that was told; a stretched copy of the same keyword is none. */
+  private repeats(candidate: Candidate, hit: Candidate): boolean {
+    if (candidate.keyword === hit.keyword) return this.overlaps(candidate, hit);
+    return commonFrames(candidate, hit) > this.options.overlap * numFrames(candidate);
   }
 
   private rest({ keyword, end }: Candidate): void {
