@@ -355,7 +355,7 @@ def test_a_finished_run_is_never_trained_over_and_can_go_on(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [recipe] = [path for path in RECIPES if path.parent.name == "fsdd"]
+    [recipe] = [path for path in RECIPES if path.match("fsdd/gru.yaml")]
     small = ["--model.encoder.hidden_size", "8"]
     options = shrink(recipe, digits, tmp_path, *small)
     assert main(["fit", *options, "--trainer.max_epochs", "1"]) == 0
@@ -415,7 +415,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_status_130(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [recipe] = [path for path in RECIPES if path.parent.name == "fsdd"]
+    [recipe] = [path for path in RECIPES if path.match("fsdd/gru.yaml")]
     step = ClassificationTask.training_step
 
     def interrupted(task: ClassificationTask, batch: Any, batch_idx: int) -> Any:
