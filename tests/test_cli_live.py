@@ -151,6 +151,20 @@ def test_a_sound_file_is_no_raw_pcm(
     )
 
 
+class Ended(io.BytesIO):
+    """Standard input that ends in a signal."""
+
+    def __init__(self, data: bytes, number: int) -> None:
+        super().__init__(data)
+        self.number = number
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        data = super().read1(size)
+        if not data:
+            signal.raise_signal(self.number)
+        return data
+
+
 class FakeMicrophone(Microphone):
     """Hears the beginning of an utterance, then Ctrl-C; the rest waits to be asked for."""
 
@@ -197,14 +211,9 @@ def test_a_stream_that_is_ended_by_a_signal_tells_what_was_begun(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    class Ended(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            data = super().read1(size)
-            if not data:
-                signal.raise_signal(number)
-            return data
-
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Ended(pcm(speak(said) if said else PAUSE[:0]))))
+    monkeypatch.setattr(
+        sys, "stdin", SimpleNamespace(buffer=Ended(pcm(speak(said) if said else PAUSE[:0]), number))
+    )
     assert main(["transcribe", "--stream", "-", "-m", model]) == status
     assert capsys.readouterr().out == text
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from test_cli_live import Ended
 from tiny_model import SAMPLE_RATE, speak, write_model
 
 from speechrnn.cli import live_options
@@ -63,15 +64,8 @@ def test_pcm_comes_on_standard_input(
 def test_a_stream_that_is_ended_by_a_signal_tells_what_was_heard(
     model: str, number: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Ended(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            data = super().read1(size)
-            if not data:
-                signal.raise_signal(number)
-            return data
-
     samples = (speak("abca") * 32767).astype("<i2")
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Ended(samples.tobytes())))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Ended(samples.tobytes(), number)))
     assert main(["spot", "-m", model, "--keywords", "abca", "-"]) == status
     assert json.loads(capsys.readouterr().out)["label"] == "abca"
 

@@ -181,8 +181,7 @@ def make_options(
     return Options(
         beam_size=config.beam_size,
         threshold=float(config.beam_threshold),
-        joins=lm is not None
-        and bool(words.said),  # letters with a small model lose by it as often as they gain
+        joins=lm is not None and bool(words.said),  # letters with a small model lose as often as they gain
         num_alike=1,
         top_tokens=config.top_tokens,
         token_threshold=float(config.token_threshold),
