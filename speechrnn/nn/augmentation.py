@@ -1,21 +1,29 @@
-"""Augmentation of training batches, on their own device: speed, rooms, noise, level, band and SpecAugment."""
+"""Augmentation of training batches, on their own device: what happens to waveforms, warps and SpecAugment."""
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torchaudio.functional as AF
 from torch import Tensor, nn
 
-from speechrnn.audio import load_audio
-from speechrnn.errors import ManifestError
-from speechrnn.manifest import read_manifest
 from speechrnn.nn.config import require
-
-DIRECT_SOUND_MS = 2.5  # what of a room response counts as the direct sound; reflections come later
-QUIETEST = 1e-8  # mean power, -80 dB, below which a recording has no level that others could be set to
+from speechrnn.nn.waveform_changes import (
+    add_noise,
+    change_level,
+    change_speed,
+    cut_out,
+    draw_rooms,
+    draw_stretches,
+    filter_at_random,
+    find_loud_part,
+    mix,
+    read_recordings,
+    reverberate,
+    shift,
+    uniform,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +32,12 @@ class AugmentationConfig:
 
     speeds: tuple[float, ...] = ()
     """Speeds, one drawn for each batch: 0.9, 1.0, 1.1 (Ko et al., 2015); to two decimals; none switches it off."""
+    trims: float = 0.0
+    """Share of clips whose faint ends are cut off, as recorders do that a voice sets off: an s may go with them."""
+    trim_db: tuple[float, float] = (10.0, 40.0)
+    """Range from which each clip draws how far below its loudest 10 ms an end is faint, dB."""
+    microphone_db: float = 0.0
+    """Largest gain or loss of a clip at any frequency, dB: other microphones (Nam et al., 2022, arXiv:2107.03649)."""
     narrowband: float = 0.0
     """Share of batches limited to half their bandwidth, as a telephone does."""
     frequency_warp: float = 0.0
@@ -72,13 +86,14 @@ class AugmentationConfig:
         require(
             0 <= self.frequency_warp < 0.5, "augmentation.frequency_warp", self.frequency_warp, "in [0, 0.5)"
         )
-        for name in ("noise_share", "rooms", "neighbour_share"):
+        for name in ("trims", "noise_share", "rooms", "neighbour_share"):
             require(0 <= getattr(self, name) <= 1, f"augmentation.{name}", getattr(self, name), "in [0, 1]")
-        for name in ("noise_snr_db", "room_rt60_s", "room_drr_db"):
+        for name in ("trim_db", "noise_snr_db", "room_rt60_s", "room_drr_db"):
             low, high = getattr(self, name)
             require(low <= high, f"augmentation.{name}", [low, high], "a range from low to high")
         require(self.room_rt60_s[0] > 0, "augmentation.room_rt60_s", self.room_rt60_s, "> 0")
-        for name in ("gain_db", "shift_s"):
+        require(self.trim_db[0] >= 0, "augmentation.trim_db", list(self.trim_db), ">= 0")
+        for name in ("microphone_db", "gain_db", "shift_s"):
             require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
         require(
             self.neighbours is None or self.shift_s > 0,
@@ -93,7 +108,7 @@ class AugmentationConfig:
 class WaveformAugmentation(nn.Module):
     """Change a batch of waveforms, each clip in its own way; the identity in evaluation.
 
-    In the order of nature: the voice, the room, the noise in it, the level, the line.
+    In the order of nature: the voice, the room, the noise in it, the microphone, the level, the line.
 
     Attributes:
         changed: How many clips each change has befallen, and under ``clips`` how many came by.
@@ -107,7 +122,7 @@ class WaveformAugmentation(nn.Module):
         self.changed: Counter[str] = Counter()
 
     def forward(self, waveform: Tensor, waveform_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Augment (batch, samples) waveforms; lengths (batch,) int64 follow the speed.
+        """Augment (batch, samples) waveforms; lengths (batch,) int64 follow the speed and the ends cut off.
 
         Waveforms stay in single precision under autocast, whose bfloat16 has 8 bits: noise at -54 dB in every clip.
         """
@@ -124,6 +139,9 @@ class WaveformAugmentation(nn.Module):
             speed = config.speeds[int(torch.randint(len(config.speeds), ()))]
             waveform, waveform_lengths = change_speed(waveform, waveform_lengths, speed)
             self.changed["speed"] += len(waveform) * (speed != 1)
+        if config.trims:
+            chosen = self.choose("trim", config.trims, waveform)
+            waveform, waveform_lengths = self.trim(waveform, waveform_lengths, chosen)
         if config.shift_s:
             waveform, inside = shift(waveform, round(config.shift_s * rate))
             self.changed["shift"] += len(waveform)
@@ -133,7 +151,9 @@ class WaveformAugmentation(nn.Module):
                 waveform = waveform.index_add(0, chosen, others.masked_fill(inside[chosen], 0.0))
         if config.rooms:
             chosen = self.choose("room", config.rooms, waveform)
-            responses = draw_rooms(config, len(chosen), rate, waveform.device)
+            responses = draw_rooms(
+                len(chosen), rate, waveform.device, rt60_s=config.room_rt60_s, drr_db=config.room_drr_db
+            )
             waveform = waveform.index_copy(0, chosen, reverberate(waveform[chosen], responses))
         if config.noise is not None:
             chosen = self.choose("noise", config.noise_share, waveform)
@@ -143,6 +163,9 @@ class WaveformAugmentation(nn.Module):
         if config.noise_db is not None:
             waveform = add_noise(waveform, waveform_lengths, config.noise_db)
             self.changed["white_noise"] += len(waveform)
+        if config.microphone_db:
+            waveform = filter_at_random(waveform, rate, config.microphone_db)
+            self.changed["microphone"] += len(waveform)
         if config.gain_db:
             waveform = change_level(waveform, config.gain_db)
             self.changed["gain"] += len(waveform)
@@ -151,6 +174,15 @@ class WaveformAugmentation(nn.Module):
             waveform = AF.resample(halved, 1, 2)[:, : waveform.shape[1]]
             self.changed["narrowband"] += len(waveform)
         return waveform, waveform_lengths
+
+    def trim(self, waveform: Tensor, waveform_lengths: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the faint ends off the chosen rows."""
+        starts, lengths = torch.zeros_like(waveform_lengths), waveform_lengths.clone()
+        faint_db = uniform(self.config.trim_db, len(chosen), waveform.device)
+        starts[chosen], lengths[chosen] = find_loud_part(
+            waveform[chosen], waveform_lengths[chosen], faint_db, self.sample_rate
+        )
+        return cut_out(waveform, starts, lengths), lengths
 
     def choose(self, name: str, share: float, waveform: Tensor) -> Tensor:
         """Draw the clips of a batch that a change befalls, (chosen,) int64 rows, and count them."""
@@ -170,106 +202,6 @@ class WaveformAugmentation(nn.Module):
         shares = {name: number / max(num_clips, 1) for name, number in self.changed.items()}
         self.changed.clear()
         return shares
-
-
-def read_recordings(manifest: Path, sample_rate: int) -> Tensor:
-    """Read all recordings of a manifest end to end: (samples,) int16, which halves the memory.
-
-    Raises:
-        ManifestError: If the manifest cannot be read, or holds nothing.
-        AudioError: If a recording cannot be read.
-    """
-    recordings = [load_audio(u.audio, sample_rate=sample_rate) for u in read_manifest(manifest)]
-    if not recordings:
-        raise ManifestError(f"{manifest}: holds no recording to augment with")
-    samples = np.concatenate(recordings)
-    return torch.from_numpy((samples * 32767).clip(-32768, 32767).astype(np.int16))
-
-
-def draw_stretches(recordings: Tensor, number: int, num_samples: int) -> Tensor:
-    """Cut stretches out of (samples,) int16 from random places, round the end: (number, num_samples)."""
-    starts = torch.randint(len(recordings), (number, 1))
-    return recordings[(starts + torch.arange(num_samples)) % len(recordings)].float() / 32768
-
-
-def mix(waveform: Tensor, waveform_lengths: Tensor, noise: Tensor, snr_db: tuple[float, float]) -> Tensor:
-    """Add (batch, samples) noise to each clip, at a ratio of their powers drawn from a range in dB.
-
-    Noise that is silent stays so.
-    """
-    power = waveform.square().sum(1) / waveform_lengths.clamp(min=1)
-    ratio_db = uniform(snr_db, len(waveform), waveform.device)
-    wanted = power * 10 ** (-ratio_db / 10)
-    scale = (wanted / noise.square().mean(1).clamp(min=QUIETEST)).sqrt()
-    return waveform + scale.unsqueeze(1) * noise
-
-
-def draw_rooms(config: AugmentationConfig, number: int, sample_rate: int, device: torch.device) -> Tensor:
-    """Draw room responses (number, taps): the direct sound, then noise that decays as Polack's model has it (1988).
-
-    The power falls by 60 dB in the reverberation time; the direct sound is at tap 0, so nothing is delayed.
-    """
-    rt60_s = uniform(config.room_rt60_s, number, device).unsqueeze(1)
-    drr_db = uniform(config.room_drr_db, number, device)
-    time_s = torch.arange(round(config.room_rt60_s[1] * sample_rate), device=device) / sample_rate
-    tail = torch.randn(number, len(time_s), device=device) * 10 ** (-3 * time_s / rt60_s)
-    tail = tail * (time_s > DIRECT_SOUND_MS / 1000)
-    power = tail.square().sum(1).clamp(min=QUIETEST)
-    response = tail * (10 ** (-drr_db / 10) / power).sqrt().unsqueeze(1)
-    response[:, 0] = 1.0
-    return response
-
-
-def reverberate(waveform: Tensor, responses: Tensor) -> Tensor:
-    """Convolve (batch, samples) clips with (batch, taps) responses; the tail behind the end is cut off."""
-    if not len(waveform):
-        return waveform  # MKL's Fourier transform refuses an empty batch
-    size = 1 << (waveform.shape[1] + responses.shape[1]).bit_length()  # a power of two: primes are slow
-    spectrum = torch.fft.rfft(waveform, size) * torch.fft.rfft(responses, size)
-    heard: Tensor = torch.fft.irfft(spectrum, size)
-    return heard[:, : waveform.shape[1]]
-
-
-def change_level(waveform: Tensor, gain_db: float) -> Tensor:
-    """Make each clip louder or softer by up to ``gain_db``; what is too loud is clipped, as a converter would."""
-    gains_db = uniform((-gain_db, gain_db), len(waveform), waveform.device)
-    return (waveform * 10 ** (gains_db / 20).unsqueeze(1)).clamp(-1, 1)
-
-
-def shift(waveform: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """Move each clip of (batch, samples) by up to ``longest`` samples either way; silence fills the gap.
-
-    Returns:
-        The clips, and where they are not the gap, (batch, samples) bool.
-    """
-    num_samples = waveform.shape[1]
-    offsets = torch.randint(-longest, longest + 1, (len(waveform), 1), device=waveform.device)
-    source = torch.arange(num_samples, device=waveform.device) - offsets
-    inside = (source >= 0) & (source < num_samples)
-    return waveform.gather(1, source.clamp(0, num_samples - 1)) * inside, inside
-
-
-def uniform(limits: tuple[float, float], number: int, device: torch.device) -> Tensor:
-    """Draw ``number`` values from a range."""
-    low, high = limits
-    return low + (high - low) * torch.rand(number, device=device)
-
-
-def change_speed(waveform: Tensor, waveform_lengths: Tensor, speed: float) -> tuple[Tensor, Tensor]:
-    """Play (batch, samples) faster, pitch included; lengths are rounded up as the resampler does."""
-    percent = round(100 * speed)
-    if percent == 100:
-        return waveform, waveform_lengths
-    changed = AF.resample(waveform, percent, 100)
-    lengths = (waveform_lengths * 100 + percent - 1).div(percent, rounding_mode="floor")
-    return changed, lengths.clamp(max=changed.shape[1])
-
-
-def add_noise(waveform: Tensor, waveform_lengths: Tensor, highest_db: float) -> Tensor:
-    """Add white noise to each clip at a level drawn from [highest_db - 30, highest_db] dB of its power."""
-    power = waveform.square().sum(1, keepdim=True) / waveform_lengths.clamp(min=1).unsqueeze(1)
-    level_db = highest_db - 30 * torch.rand_like(power)
-    return waveform + torch.randn_like(waveform) * (power * 10 ** (level_db / 10)).sqrt()
 
 
 def draw_warps(config: AugmentationConfig, batch_size: int, device: torch.device) -> Tensor | None:
