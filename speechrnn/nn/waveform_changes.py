@@ -44,7 +44,7 @@ def find_loud_part(
     """
     block = sample_rate // 100
     padded = nn.functional.pad(waveform, (0, -waveform.shape[1] % block))
-    power = padded.unflatten(1, (-1, block)).square().mean(2)
+    power = padded.reshape(len(padded), padded.shape[1] // block, block).square().mean(2)
     loud = power >= power.amax(1, keepdim=True) * 10 ** (-faint_db / 10).unsqueeze(1)
     starts = loud.int().argmax(1) * block
     ends = torch.minimum(padded.shape[1] - loud.flip(1).int().argmax(1) * block, waveform_lengths)
