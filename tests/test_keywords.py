@@ -36,6 +36,8 @@ def test_a_keyword_is_written_as_it_is_read() -> None:
         ("a :inf", "boost must be finite"),
         ("a #0.1 #0.2", "'#' is given twice"),
         ("a @", "label that is not empty"),
+        ("a#0.3", "f:1: '#0.3' needs a space in front of it in 'a#0.3'"),
+        ("a b:2 #0.3", "':2' needs a space"),
     ],
 )
 def test_a_wrong_line_is_named(line: str, said: str) -> None:

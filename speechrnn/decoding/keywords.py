@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from speechrnn.errors import ConfigError, TextError
 
 MARK = re.compile(r"(?:^|(?<=\s))([:#@])")
+GLUED = re.compile(r"(?<=\S)[:#]-?\d*\.?\d+(?=\s|$)")  # a number; marks before letters are part of a word
 BAR, COMMENT = "|", "#"
 
 
@@ -70,13 +71,15 @@ def parse_keyword(line: str, place: str) -> Keyword:
         place: Named in errors.
 
     Raises:
-        ConfigError: If it has no spelling, or a mark without a value that it can have, or twice.
+        ConfigError: If it has no spelling, or a mark without a value that it can have, or twice, or without a space.
 
     Example:
         >>> parse_keyword("view glass | few glass #0.5", "line 1").spellings
         ('view glass', 'few glass')
     """
     text, *marked = MARK.split(line)
+    if glued := GLUED.search(text):
+        raise ConfigError(f"{place}: {glued[0]!r} needs a space in front of it in {line.strip()!r}")
     values: dict[str, str] = {}
     for mark, value in zip(marked[::2], marked[1::2], strict=True):
         if mark in values:
