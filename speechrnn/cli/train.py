@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
@@ -25,6 +25,7 @@ from speechrnn.cli.console import say
 from speechrnn.errors import CheckpointError, ConfigError
 from speechrnn.nn.config import require
 from speechrnn.nn.transfer import load_network, transfer_weights
+from speechrnn.training.best_checkpoint import BestCheckpoint
 from speechrnn.training.callbacks import AugmentationShares, DataWait, PredictionWriter
 from speechrnn.training.checkpointing import (
     DurableCheckpointIO,
@@ -101,7 +102,7 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks that can be configured, and what one part takes from another."""
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_argument(
