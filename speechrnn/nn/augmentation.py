@@ -139,9 +139,6 @@ class WaveformAugmentation(nn.Module):
             speed = config.speeds[int(torch.randint(len(config.speeds), ()))]
             waveform, waveform_lengths = change_speed(waveform, waveform_lengths, speed)
             self.changed["speed"] += len(waveform) * (speed != 1)
-        if config.trims:
-            chosen = self.choose("trim", config.trims, waveform)
-            waveform, waveform_lengths = self.trim(waveform, waveform_lengths, chosen)
         if config.shift_s:
             waveform, inside = shift(waveform, round(config.shift_s * rate))
             self.changed["shift"] += len(waveform)
@@ -149,6 +146,9 @@ class WaveformAugmentation(nn.Module):
                 chosen = self.choose("neighbours", config.neighbour_share, waveform)
                 others = self.draw(config.neighbours, len(chosen), waveform)
                 waveform = waveform.index_add(0, chosen, others.masked_fill(inside[chosen], 0.0))
+        if config.trims:  # after shifts, which would push a word out of a clip cut to its length
+            chosen = self.choose("trim", config.trims, waveform)
+            waveform, waveform_lengths = self.trim(waveform, waveform_lengths, chosen)
         if config.rooms:
             chosen = self.choose("room", config.rooms, waveform)
             responses = draw_rooms(
