@@ -45,12 +45,20 @@ def fit(
     errors: Sequence[float],
     *,
     resume: Path | None = None,
+    every: int = 1,
+    steps: int = 1,
     **options: Any,
 ) -> list[Path]:
-    """Train an epoch for each error; give what checkpoints there are."""
+    """Train an epoch of some steps for each error, measure every so many epochs; give what checkpoints there are."""
     best = kind(folder, monitor="val/error_rate", mode="min", **options)
-    trainer = make_trainer(folder, max_epochs=len(errors), callbacks=[best], enable_checkpointing=True)
-    data = DataLoader(TensorDataset(torch.zeros(1)))
+    trainer = make_trainer(
+        folder,
+        max_epochs=len(errors),
+        callbacks=[best],
+        enable_checkpointing=True,
+        check_val_every_n_epoch=every,
+    )
+    data = DataLoader(TensorDataset(torch.zeros(steps)))
     trainer.fit(Measured(errors), data, data, ckpt_path=resume, weights_only=True if resume else None)
     return sorted(folder.glob("*.ckpt"))
 
@@ -58,6 +66,11 @@ def fit(
 def epoch_of(checkpoint: Path) -> int:
     epoch: int = torch.load(checkpoint, weights_only=True)["epoch"]
     return epoch
+
+
+def step_of(checkpoint: Path) -> int:
+    step: int = torch.load(checkpoint, weights_only=True)["global_step"]
+    return step
 
 
 @pytest.mark.parametrize(
@@ -87,3 +100,31 @@ def test_a_run_begun_with_lightning_s_own_knows_what_was_best(tmp_path: Path) ->
     [begun] = fit(ModelCheckpoint, tmp_path, [0.25], filename="best")
     [best] = fit(BestCheckpoint, tmp_path, [0.25, 0.5], filename="best", resume=begun)
     assert epoch_of(best) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key.*")  # before the first validation
+def test_of_steps_that_were_not_measured_none_is_the_best(tmp_path: Path) -> None:
+    # Validated after epochs 1 and 3; at the end of epoch 2 the error of epoch 1 is still at hand.
+    [best] = fit(
+        BestCheckpoint,
+        tmp_path,
+        [0.5, 0.25, 0.75, 0.75],
+        every=2,
+        filename="best",
+        save_on_train_epoch_end=True,
+    )
+    assert epoch_of(best) == 1
+    [begun] = fit(
+        BestCheckpoint, tmp_path / "steps", [0.5, 0.75], steps=3, filename="best", every_n_train_steps=1
+    )
+    assert step_of(begun) == 4  # the first after the error was measured
+
+
+def test_a_run_whose_folder_has_moved_goes_on_with_the_best_it_had(tmp_path: Path) -> None:
+    fit(BestCheckpoint, tmp_path / "here", [0.25], filename="best")
+    (tmp_path / "here").rename(tmp_path / "there")
+    there = tmp_path / "there"
+    [best] = fit(BestCheckpoint, there, [0.25, 0.5], filename="best", resume=there / "best.ckpt")
+    assert epoch_of(best) == 0
+    [best] = fit(BestCheckpoint, there, [0.25, 0.5, 0.125], filename="best", resume=there / "best.ckpt")
+    assert (best.name, epoch_of(best)) == ("best.ckpt", 2)

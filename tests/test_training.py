@@ -380,6 +380,10 @@ def test_a_finished_run_is_never_trained_over_and_can_go_on(
         (["--trainer.devices", "0"], "Trainer(devices='0')` value is not a valid input"),
         (["--trainer.accelerator", "tpu"], "Requirement 'torch_xla>=1.13' not met"),
         (["--threads", "0"], "threads must be > 0, got 0"),
+        (
+            ["--checkpoint.save_top_k", "2"],
+            "checkpoint.filename must tell checkpoints apart with save_top_k 2",
+        ),
         (["--last_checkpoint.every_n_steps", "0"], "last_checkpoint.every_n_steps must be > 0, got 0"),
     ],
 )

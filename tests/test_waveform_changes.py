@@ -160,3 +160,12 @@ def test_gain_stays_within_its_range_and_clips_what_is_too_loud() -> None:
     assert float(peaks.min()) == pytest.approx(0.1 / 1.995, rel=0.02)
     assert float(peaks.max()) == pytest.approx(0.1 * 1.995, rel=0.02)
     assert float(change_level(torch.full((1000, 1), 0.9), 20.0).max()) == 1.0
+
+
+def test_a_clip_s_beginning_does_not_come_back_at_its_end() -> None:
+    # 8,191 samples leave one sample of padding up to the next power of two
+    torch.manual_seed(0)
+    clips = torch.cat([noise(50, 2000), torch.zeros(50, 6191)], dim=1)
+    heard = filter_at_random(clips, 8000, 10.0)
+    ratio = heard[:, -80:].square().mean(1) / clips[:, :2000].square().mean(1)
+    assert float(10 * ratio.max().log10()) < -30

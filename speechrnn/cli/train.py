@@ -141,6 +141,11 @@ class TrainingCLI(LightningCLI):
         if config.model.class_path.rpartition(".")[2] == LanguageModelTask.__name__:
             refuse_prediction(self.subcommand)
             watch_perplexity(config)
+        if config.checkpoint.save_top_k not in (0, 1) and config.checkpoint.filename == "best":
+            raise ConfigError(
+                f"checkpoint.filename must tell checkpoints apart with save_top_k {config.checkpoint.save_top_k}, "
+                "'{epoch}' say, got 'best'"
+            )
         folder = Path(config.checkpoint.dirpath)
         if config.ckpt_path == "auto":
             config.ckpt_path = "last" if any(folder.glob("*.ckpt")) else None

@@ -94,7 +94,8 @@ class AugmentationConfig:
         require(self.room_rt60_s[0] > 0, "augmentation.room_rt60_s", self.room_rt60_s, "> 0")
         require(self.trim_db[0] >= 0, "augmentation.trim_db", list(self.trim_db), ">= 0")
         for name in ("microphone_db", "gain_db", "shift_s"):
-            require(getattr(self, name) >= 0, f"augmentation.{name}", getattr(self, name), ">= 0")
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), f"augmentation.{name}", value, ">= 0, and finite")
         require(
             self.neighbours is None or self.shift_s > 0,
             "augmentation.shift_s",
@@ -108,7 +109,8 @@ class AugmentationConfig:
 class WaveformAugmentation(nn.Module):
     """Change a batch of waveforms, each clip in its own way; the identity in evaluation.
 
-    In the order of nature: the voice, the room, the noise in it, the microphone, the level, the line.
+    In the order of nature: the voice, the room, the noise in it, the microphone, the level, the line; but ends are
+    cut off by the level of the voice alone, since behind noise none would be faint.
 
     Attributes:
         changed: How many clips each change has befallen, and under ``clips`` how many came by.

@@ -153,7 +153,9 @@ def add_noise(waveform: Tensor, waveform_lengths: Tensor, highest_db: float) -> 
 
 def filter_at_random(waveform: Tensor, sample_rate: int, largest_db: float) -> Tensor:
     """Play each clip of (batch, samples) through a response of its own, straight between points of a log scale."""
-    size = 1 << waveform.shape[1].bit_length()
+    size = (
+        1 << (waveform.shape[1] + sample_rate // 10).bit_length()
+    )  # the response rings; no clip's start in its end
     hertz = torch.fft.rfftfreq(size, 1 / sample_rate, device=waveform.device)
     place = (hertz.clamp(min=100) / 100).log2() / np.log2(sample_rate / 200) * (RESPONSE_POINTS - 1)
     below = place.long().clamp(max=RESPONSE_POINTS - 2)

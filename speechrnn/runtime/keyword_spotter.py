@@ -321,7 +321,9 @@ def warn_of_length(
             continue
         if min(sizes) < SHORT:
             threshold = find_threshold(model, keyword, options)
-            lost = "; at its threshold of 1 it is hardly ever found" if threshold == 1 else ""
+            lost = (
+                "; even its threshold of 1 does not keep these out, and may miss it" if threshold == 1 else ""
+            )
             logger.warning(
                 "keyword %r is very short: it is heard in other words%s; calibrate it, or give it a threshold "
                 "of its own (%s #0.5)",
